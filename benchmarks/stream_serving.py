@@ -4,7 +4,10 @@ python -m benchmarks.stream_serving [--events N] [--entities N] [--requests N]
 
 Both views have 15 features and lie in one Redis; a list has 300 events in its windows, as a worker has left it. One
 connection asks for both in turn: one entity, and 100. It prints the median and p99 of each, and the ratio of medians:
-first where each list was read before, as its server remembers what lists have said, then by one that remembers nothing.
+first of 200 entities that are read again and again, as a server remembers what lists have said; then of those that
+nobody has read lately, as all are asked for in turn, which are more than it remembers: by a server with the extra
+`fast`, once it has compiled loops, and by one without. Lists of the first 1,000 entities come from events; those of the
+others are copies, each as of an instant of its own.
 """
 
 from __future__ import annotations
@@ -21,10 +24,14 @@ from collections.abc import Sequence
 from contextlib import closing, contextmanager
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
+import redis
+
 from featurectl.cli.main import main as run_command
+from featurectl.online.client.entity_keys import pack_columns
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.servers.redis import free_port, redis_server
 
@@ -51,30 +58,43 @@ feature_views:
   - {{name: streamed, entity: card, source: swipes, aggregates: {AGGREGATES}}}
   - {{name: pushed, entity: card, source: past, aggregates: {AGGREGATES}}}
 """
-FORGETFUL = """
+WITHOUT_LOOPS = """
 import sys
 from featurectl.cli.main import main
-from featurectl.online.stream_state import known_answers
-known_answers.HELD.most = 0
+from featurectl.online.stream_state.compiled import loading
+loading.PAYS = sys.maxsize
 sys.exit(main(sys.argv[1:]))
 """
+READ_AGAIN = 200  # entities, which a server remembers
+OF_EVENTS = 1_000  # entities
+LATE = 0.05  # of events, by up to a day
+LISTS = b"bench/dev/s:"
+ASOF = slice(3, 11)  # bytes of a head, an unsigned integer
 
 
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=300)
-    parser.add_argument("--entities", type=int, default=200)
+    parser.add_argument("--entities", type=int, default=20_000)
     parser.add_argument("--requests", type=int, default=2_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, redis_server() as store:
         root = Path(folder)
         make(root, store.url, options)
-        for program, what in ((["-m", "featurectl"], "read before"), (["-c", FORGETFUL], "read anew")):
-            print(what)
-            with served(root, program) as port:
-                for entities in (1, 100):
-                    measure(port, entities, options)
+        copy_lists(store.url, options.entities)
+        with served(root) as server:
+            print("read before")
+            measure(server, 1, options, READ_AGAIN)
+            measure(server, 100, options, READ_AGAIN)
+            server.compile(options.entities)
+            print("not read lately, extra fast")
+            measure(server, 1, options)
+            measure(server, 100, options)
+        with served(root, ["-c", WITHOUT_LOOPS]) as server:
+            print("not read lately, without it")
+            measure(server, 1, options)
+            measure(server, 100, options)
 
 
 def make(root: Path, online: str, options: argparse.Namespace) -> None:
@@ -84,10 +104,10 @@ def make(root: Path, online: str, options: argparse.Namespace) -> None:
     random, now = Random(1), datetime.now(UTC)
     rows = [
         (card, round(random.uniform(1, 500), 2), (now - timedelta(seconds=random.uniform(10, 29 * 86_400))).isoformat())
-        for card in range(options.entities)
+        for card in range(min(options.entities, OF_EVENTS))
         for _ in range(options.events)
     ]
-    random.shuffle(rows)
+    rows.sort(key=lambda row: row[2] if random.random() > LATE else now.isoformat())
     (root / "past.csv").write_text("card,amount,at\n" + "".join(f"{card},{amount},{at}\n" for card, amount, at in rows))
     with closing(open_topics(f"sqlite:///{root / 'streams.db'}")) as broker:
         broker.create("swipes", 4)
@@ -105,12 +125,58 @@ def make(root: Path, online: str, options: argparse.Namespace) -> None:
             sys.exit(f"{words} failed")
 
 
+def copy_lists(url: str, entities: int) -> None:
+    """Give the other entities the lists and rows of the first ones, their heads as of some microseconds before."""
+    client = redis.Redis.from_url(url)
+    names = pack_columns({"card": "int64"}, {"card": [*range(entities)]}, entities)
+    homes = [b"{%s}" % name for name in names if name is not None]
+    generation = next(key.split(b"}")[1] for key in client.scan_iter(count=1_000) if key.startswith(LISTS + homes[0]))
+    for card in range(OF_EVENTS, entities):
+        of, to = homes[card % OF_EVENTS], homes[card]
+        head, *records = client.lrange(LISTS + of + generation, 0, -1)
+        asof = int.from_bytes(head[ASOF], "big") - card
+        pipeline = client.pipeline()
+        pipeline.rpush(
+            LISTS + to + generation, head[: ASOF.start] + asof.to_bytes(8, "big") + head[ASOF.stop :], *records
+        )
+        pipeline.copy(b"bench/dev:" + of, b"bench/dev:" + to)
+        pipeline.execute()
+
+
+class Server:
+    """A server, asked over one connection."""
+
+    def __init__(self, port: int, said: Path) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._said = said
+
+    def ask(self, view: str, cards: Sequence[int]) -> float:
+        """Ask for all features of some entities, and return how long that took, in seconds."""
+        body = json.dumps({"features": [f"{view}:*"], "entities": {"card": [*cards]}})
+        begin = time.perf_counter()
+        self._connection.request("POST", "/v1/features", body)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            sys.exit(content.decode())
+        return time.perf_counter() - begin
+
+    def compile(self, entities: int) -> None:
+        """Ask until the server has compiled loops."""
+        cards = cycle(range(entities))
+        while "lists_compiled" not in (said := self._said.read_text()):
+            self.ask("streamed", [next(cards) for _ in range(100)])
+            if "lists_not_compiled" in said:
+                sys.exit(said)
+
+
 @contextmanager
-def served(root: Path, program: Sequence[str] = ("-m", "featurectl")) -> Iterator[int]:
-    """Serve a repository, and give the port."""
-    port = free_port()
+def served(root: Path, program: Sequence[str] = ("-m", "featurectl")) -> Iterator[Server]:
+    """Serve a repository."""
+    port, said = free_port(), root / "said.txt"
     words = [sys.executable, *program, "serve", "-C", str(root), "--port", str(port)]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    with said.open("w") as stderr:
+        process = subprocess.Popen(words, stderr=stderr)
     try:
         for _ in range(300):
             time.sleep(0.1)
@@ -121,29 +187,23 @@ def served(root: Path, program: Sequence[str] = ("-m", "featurectl")) -> Iterato
                     break
             except OSError:
                 continue
-        yield port
+        yield Server(port, said)
     finally:
         process.terminate()
         process.wait()
 
 
-def measure(port: int, entities: int, options: argparse.Namespace) -> None:
-    """Ask for both views in turn."""
-    random, connection = Random(2), http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def measure(server: Server, entities: int, options: argparse.Namespace, among: int = 0) -> None:
+    """Ask for both views in turn: for some of the first entities, `among` so many, else for all, one after the other."""
+    random, cards = Random(2), cycle(range(options.entities))
     took: dict[str, list[float]] = {"pushed": [], "streamed": []}
     count = options.requests if entities == 1 else options.requests // 10
     for number in range(count):
-        cards = random.sample(range(options.entities), entities)
+        chosen = random.sample(range(among), entities) if among else [next(cards) for _ in range(entities)]
         for view, times in took.items():
-            body = json.dumps({"features": [f"{view}:*"], "entities": {"card": cards}})
-            begin = time.perf_counter()
-            connection.request("POST", "/v1/features", body)
-            answer = connection.getresponse()
-            content = answer.read()
-            if answer.status != 200:
-                sys.exit(content.decode())
+            asked_s = server.ask(view, chosen)
             if number > count // 10:
-                times.append(time.perf_counter() - begin)
+                times.append(asked_s)
     for view, times in took.items():
         print(f"{entities:4} entities  {view:9} p50 {statistics.median(times) * 1e3:7.3f} ms  p99 {p99(times):7.3f} ms")
     ratio = statistics.median(took["streamed"]) / statistics.median(took["pushed"])
@@ -151,8 +211,8 @@ def measure(port: int, entities: int, options: argparse.Namespace) -> None:
 
 
 def p99(times: Sequence[float]) -> float:
-    """Return the 99th percentile in milliseconds."""
-    return sorted(times)[int(len(times) * 0.99)] * 1e3
+    """Return the 99th percentile of seconds, in milliseconds."""
+    return statistics.quantiles(times, n=100)[98] * 1e3
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import featurectl
 from featurectl.cli.main import main
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us
+from featurectl.online.stream_state.compiled import loading
+from featurectl.online.stream_state.compiled.loading import LOADED, load_loops
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.streaming.topics.all_topic_kinds import open_topics
@@ -196,3 +198,20 @@ def test_a_store_that_hangs_is_told_of_in_time(tmp_path: Path, store: RedisServe
         shop.swipe(1.0)
         found = ask(client, returned=["computed_at"]).json()["features"]["amount_sum_1h"]
         assert (found["values"], instant_us(datetime.fromisoformat(found["computed_at"][0])) > before) == ([3.0], True)
+
+
+@pytest.mark.long
+def test_lists_are_read_by_compiled_loops_once_many_were(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    load_loops()  # and keep what was compiled
+    monkeypatch.setattr(loading, "PAYS", 1)
+    monkeypatch.setattr(LOADED, "loops", None)
+    shop.swipe(2.5)
+    with shop.served() as client:
+        assert values(ask(client)) == [1, 2.5]
+        wait_for(lambda: LOADED.loops is not None)
+        shop.swipe(3.5)
+        assert values(ask(client)) == [2, 6.0]
+    said = [line for line in capfd.readouterr().err.splitlines() if "lists_" in line]
+    assert [line.split("]: ")[1] for line in said] == ["many lists of streams are read by compiled loops"]

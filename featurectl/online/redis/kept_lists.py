@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 MOST_BYTES: Final = 4 << 20
@@ -46,10 +46,15 @@ class KeptLists:
             self._put(key, known)
         return known[0]
 
-    def see(self, key: bytes, elements: Sequence[bytes]) -> None:
-        """Remember that a list was read, where it is worth it."""
-        if elements and len(elements[0]) + _OF_AN_ELEMENT * len(elements) >= _WORTH and not self.knows(key):
-            self._put(key, _KEY_ALONE)
+    def see(self, read: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
+        """Remember which lists were read, with their elements, where they are worth it."""
+        young, old = self._young, self._old
+        for key, elements in read:
+            if key in young or key in old or not elements:
+                continue
+            if len(elements[0]) + _OF_AN_ELEMENT * len(elements) >= _WORTH:
+                self._put(key, _KEY_ALONE)
+                young, old = self._young, self._old
 
     def keep(self, key: bytes, elements: list[bytes]) -> None:
         """Keep a list of whose change the server will say."""

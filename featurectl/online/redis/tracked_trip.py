@@ -171,13 +171,20 @@ class TrackedTrip:
         if is_tracked:
             promises.keys.add(list_key(command))
         if command[0] == _LISTS:
-            note_list(promises.kept, command, reply, is_tracked=is_tracked)
+            self._keep(command, reply, is_tracked=is_tracked)
             if command[1] == self._watched and not reply:  # a key that is not there is not watched
                 self._watched = None
                 promises.unwatch()
         elif is_tracked and type(reply) is list:
             self._is_untold |= promises.polls.get(list_key(command), reply) != reply
             promises.polls[list_key(command)] = reply
+
+    def _keep(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
+        """Keep a list that was read, or the key of one that may be kept another time."""
+        if not is_tracked:
+            note_lists(self._promises.kept, [command], [reply])
+        elif type(reply) is list and _NAMES.issuperset(map(type, reply)):
+            self._promises.kept.keep(list_key(command), reply)
 
     def _is_touched(self, info: object) -> bool:
         """Return whether the list that is watched was touched; all are forgotten then.
@@ -211,15 +218,13 @@ def is_list(command: RedisCommand) -> bool:
     return command[0] == _LISTS
 
 
-def note_list(kept: KeptLists, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
-    """Keep a list that was read, or the key of one that may be kept another time."""
-    if type(reply) is not list:
-        return
-    if not is_tracked:
-        if reply and type(reply[0]) is bytes:
-            kept.see(list_key(command), reply)
-    elif _NAMES.issuperset(map(type, reply)):
-        kept.keep(list_key(command), reply)
+def note_lists(kept: KeptLists, commands: Sequence[RedisCommand], replies: Sequence[object]) -> None:
+    """Remember the keys of lists that were read, which may be kept another time."""
+    kept.see(
+        (list_key(command), reply)
+        for command, reply in zip(commands, replies, strict=True)
+        if command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes
+    )
 
 
 def list_key(command: RedisCommand) -> bytes:

@@ -23,7 +23,7 @@ from featurectl.online.redis.tracked_trip import (
     UntrackedError,
     is_list,
     list_key,
-    note_list,
+    note_lists,
 )
 from featurectl.online.redis.trips import RedisCommand, packed
 
@@ -60,9 +60,7 @@ class TrackedTrips(RedisTrips):
                 return found
         replies = await super().exchange(questions)
         if lists and not self._is_refused:
-            for command, reply in zip(questions, replies, strict=True):
-                if is_list(command):
-                    note_list(kept, command, reply, is_tracked=False)
+            note_lists(kept, questions, replies)
         return replies
 
     async def close_connections(self) -> None:

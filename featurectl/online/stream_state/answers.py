@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from featurectl.core.units import from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
@@ -15,18 +14,15 @@ from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.joined_lists import OpenedList, open_lists
-from featurectl.online.stream_state.joined_names import without_copies
 from featurectl.online.stream_state.joined_values import JoinedReader
-from featurectl.online.stream_state.known_answers import KnownAnswers, ReadValues
+from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_values import ListAnswer, ListReader
+from featurectl.online.stream_state.many_lists import ManyLists
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.single_list import SingleReader
 from featurectl.online.stream_state.unread_views import new_features
-
-_MANY: Final = 8  # fewer lists take less time one by one
 
 
 class StreamViewReader:
@@ -43,10 +39,9 @@ class StreamViewReader:
         self.lacking = _lacking(view, layout)
         self._has_all = not self.lacking
         self._is_plain = self._has_all and not filled_within_ttl(view)
-        self._joined, self._single = None, None
+        self._many, self._single = None, None
         if self._is_plain and JoinedReader.knows(view.features, layout):
-            self._joined, self._single = JoinedReader(view.features, layout), SingleReader(view.features, layout)
-        self._known = KnownAnswers()
+            self._many, self._single = ManyLists(view.features, layout), SingleReader(view.features, layout)
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 
@@ -89,27 +84,11 @@ class StreamViewReader:
     @property
     def joins(self) -> bool:
         """Whether many lists take less time at once than each alone."""
-        return self._joined is not None
+        return self._many is not None
 
     def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
         """Return what `values` does of each list; None, too, where `values` has to be asked."""
-        if self._joined is None:
-            return [None] * len(found)
-        read = [None if each is None else self._known.find(each, asof_us) for each in found]
-        left = [i for i, one in enumerate(read) if one is None]
-        if len(left) < _MANY:
-            return read
-        lists = [found[i] for i in left]
-        opened = without_copies(open_lists(lists, self._layout), self._layout)
-        answers = self._joined.answers([one for one in opened if one is not None], asof_us)
-        if answers is None:
-            return read
-        known = iter(answers)
-        for i, each, one in zip(left, lists, opened, strict=True):
-            if each is not None and one is not None and (answer := next(known)).event_us is not None:
-                read[i] = answer
-                self._known.keep(each, answer)
-        return read
+        return [None] * len(found) if self._many is None else self._many.values(found, asof_us)
 
     def values(self, found: EntityList, asof_us: int) -> ReadValues | None:
         """Return the values of features.
@@ -120,7 +99,8 @@ class StreamViewReader:
         if not self._is_plain:
             return None
         if self._single is not None and (quick := self._single.answer(found, asof_us)) is not None:
-            self._known.keep(found, quick)
+            if self._many is not None:
+                self._many.known.keep(found, quick)
             return quick
         parsed = parse_list(found.elements, self._layout, found.marks)
         at_us = max(asof_us, parsed.head.asof_us)
@@ -149,18 +129,7 @@ class StreamViewReader:
         self, found: Sequence[EntityList | None], asof_us: int, instants: Sequence[RowInstant]
     ) -> list[ReadValues | None]:
         """Return what lists say at an instant each, as `answers_at` does; None, too, where that has to be asked."""
-        read: list[ReadValues | None] = [None] * len(found)
-        if self._joined is None or len(found) < _MANY:
-            return read
-        known: list[tuple[int, OpenedList]] = []
-        lists = without_copies(open_lists(found, self._layout), self._layout)
-        for i, (opened, at) in enumerate(zip(lists, instants, strict=True)):
-            if opened is not None and self._joined.knows_at(opened, asof_us, at):
-                known.append((i, opened))
-        answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])
-        for (i, _), values in zip(known, answers or (), strict=answers is not None):
-            read[i] = None if values.event_us is None else values
-        return read
+        return [None] * len(found) if self._many is None else self._many.values_at(found, asof_us, instants)
 
     def _at(self, at: RowInstant, found: ListAnswer) -> ReadValues | Answer:
         values, event_us, *_ = found

@@ -164,7 +164,7 @@ def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
     asof_us, _, newest, frontier, rows, event_us, available_us, repeats, names, columns, tiles, _, _, lifetime = parts
     if tiles or lifetime is not None or not 0 <= rows <= _MANY or len(frontier) % 2:
         return None
-    if len(columns) != len(layout.inputs) or (rows and len(names) != (WORD * rows if layout.has_dedup else 0)):
+    if len(columns) != len(layout.inputs) or len(names) != (WORD * rows if layout.has_dedup else 0):
         return None
     known = None if newest is None else (int(newest[0]), int(newest[1]))
     return PackedHead(asof_us, known, frontier, rows, event_us, available_us, repeats, names, columns)

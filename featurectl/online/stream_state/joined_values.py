@@ -26,7 +26,7 @@ from featurectl.pit.arrays import Ints, Numbers, running_total
 _ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)
 _HALF: Final = 1 << 62
 _NO_EVENT: Final = (NEVER_US, NEVER_US)
-_ZERO: Final = float(np.array([-0.0]).sum())  # what numpy begins a sum with: 0.0 or -0.0
+ZERO: Final = float(np.array([-0.0]).sum())  # what numpy begins a sum with: 0.0 or -0.0
 
 
 class JoinedCells:
@@ -46,7 +46,7 @@ class JoinedCells:
             kept[ends[:-1]] = True
             places, ends = places[kept], running_total(kept)[ends]
         values = cast("Numbers", column.values)[places]
-        values[ends[:-1]] = _ZERO if values.dtype == np.float64 else 0
+        values[ends[:-1]] = ZERO if values.dtype == np.float64 else 0
         self._values, self._starts, self._ends = values, ends[:-1], ends[1:]
         self.counts: Ints = self._ends - self._starts - 1
         self.has_empty = not self.counts.all()
@@ -89,11 +89,11 @@ class JoinedCells:
     def variances(self, less: int) -> list[float | None]:
         """Return the sum of squared distances from the mean of each range, by its count and that less one."""
         numbers, counts = self._values.astype(np.float64), self.counts
-        numbers[self._starts] = _ZERO
+        numbers[self._starts] = ZERO
         means = np.add.reduceat(numbers, self._starts) / np.maximum(counts, 1)
         apart = numbers - np.repeat(means, counts + 1)
         apart *= apart
-        apart[self._starts] = _ZERO
+        apart[self._starts] = ZERO
         found = np.add.reduceat(apart, self._starts) / np.maximum(counts - less, 1)
         return [value if count > less else None for value, count in zip(found.tolist(), counts.tolist(), strict=True)]
 

@@ -16,6 +16,7 @@ from featurectl.online.stream_state.base import EntityList, is_head
 NEVER_US: Final = 1 << 62  # no event comes or goes
 _MOST_BYTES: Final = 4 << 20
 _OF_AN_ANSWER, _OF_A_PART = 400, 50  # bytes, about, beside those of a list: an answer, and each element and value
+_OF_A_KEY: Final = 300
 _NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
 _numbers = count()
 
@@ -47,29 +48,44 @@ _Key = tuple[int, bytes]
 
 
 class HeldAnswers:
-    """The newest answers of a process, of `most` bytes with their lists. What was not asked for a while goes first."""
+    """The newest answers of a process, of `most` bytes with their lists. What was not asked for a while goes first.
+
+    Held is what was asked for before: of others the key alone, so that those that are read once displace little.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._young: dict[_Key, _Held] = {}
-        self._old: dict[_Key, _Held] = {}
+        self._young: dict[_Key, _Held | None] = {}
+        self._old: dict[_Key, _Held | None] = {}
         self._size = 0  # of the young ones
 
     def find(self, key: _Key) -> _Held | None:
         """Return what is held under a key, which is young again then."""
         held = self._young.get(key)
         if held is None and (held := self._old.pop(key, None)) is not None:
-            self.keep(key, held)
+            self._put(key, held)
         return held
+
+    def is_worth(self, key: _Key) -> bool:
+        """Return whether a key was asked for lately, and remember that it is."""
+        if key in self._young or key in self._old:
+            return True
+        self._put(key, None)
+        return False
 
     def keep(self, key: _Key, held: _Held) -> None:
         """Hold something in the place of what was under its key."""
-        if held.size > self.most // 2:
-            return
+        if held.size <= self.most // 2:
+            self._put(key, held)
+
+    def _put(self, key: _Key, held: _Held | None) -> None:
         before = self._young.get(key)
-        self._size += held.size - (0 if before is None else before.size)
+        added = _OF_A_KEY if held is None else held.size
+        if key in self._young:
+            self._size -= _OF_A_KEY if before is None else before.size
+        self._size += added
         if self._size > self.most // 2:
-            self._old, self._young, self._size = self._young, {}, held.size
+            self._old, self._young, self._size = self._young, {}, added
         self._young[key] = held
 
 
@@ -100,13 +116,14 @@ class KnownAnswers:
         return None
 
     def keep(self, found: EntityList, answer: ReadValues) -> None:
-        """Keep what a list has said, where it is known until when that holds."""
+        """Keep what a list has said that was asked for before, where it is known until when that holds."""
         elements, (values, event_us, asof_us, until_us) = found.elements, answer
-        if until_us > asof_us and _is_whole(found):
+        key = self._number, elements[0][:_NAMING]
+        if HELD.is_worth(key) and until_us > asof_us and _is_whole(found):
             size = len(elements[0]) if len(elements) == 1 else sum(map(len, elements))
             size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
             held = _held(([elements], values.copy(), event_us, asof_us, until_us, size))
-            HELD.keep((self._number, elements[0][:_NAMING]), held)
+            HELD.keep(key, held)
 
 
 def _is_whole(found: EntityList) -> bool:

@@ -87,10 +87,33 @@ def test_a_reader_that_remembers_says_what_the_lists_say_in_many_views():
     assert sum(remembered for _, remembered in counts) > 5_000
 
 
+def keep(known: KnownAnswers, found: EntityList, answer: ReadValues) -> None:
+    """Keep an answer of a list that was asked for before."""
+    known.keep(found, answer)
+    known.keep(found, answer)
+
+
+def test_an_answer_of_a_list_that_is_read_once_is_not_kept():
+    known = KnownAnswers()
+    known.keep(LIST, ANSWER)
+    assert known.find(LIST, 100) is None
+    known.keep(LIST, ANSWER)
+    assert known.find(LIST, 100) == ANSWER
+
+
+def test_lists_that_are_read_once_displace_little(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(100_000))
+    known = KnownAnswers()
+    keep(known, LIST, ANSWER)
+    for i in range(150):
+        known.keep(EntityList(elements=[b"\x81%07d" % i + bytes(1_000)], marks=None), ANSWER)
+    assert known.find(LIST, 100) == ANSWER
+
+
 def test_an_answer_is_known_from_its_instant_until_one():
     known = KnownAnswers()
     assert known.find(LIST, 100) is None
-    known.keep(LIST, ANSWER)
+    keep(known, LIST, ANSWER)
     assert [known.find(LIST, asof_us) for asof_us in (99, 200)] == [None, None]
     assert known.find(LIST, 100) == ANSWER
     assert known.find(EntityList(elements=[*LIST.elements], marks=None), 199) == ANSWER._replace(asof_us=199)
@@ -98,7 +121,7 @@ def test_an_answer_is_known_from_its_instant_until_one():
 
 def test_an_answer_is_known_of_the_same_bytes_alone():
     known = KnownAnswers()
-    known.keep(LIST, ANSWER)
+    keep(known, LIST, ANSWER)
     head, record = LIST.elements
     others = [[head], [head, record, record], [head[:-1] + b"\1", record], [head, record[:-1] + b"\1"], []]
     assert [known.find(LIST._replace(elements=other), 100) for other in others] == [None] * 5
@@ -107,17 +130,17 @@ def test_an_answer_is_known_of_the_same_bytes_alone():
 
 def test_an_answer_that_marks_may_change_is_not_kept():
     known, head = KnownAnswers(), EntityList(elements=LIST.elements[:1], marks={0: 1})
-    known.keep(LIST._replace(marks={0: 1}), ANSWER)
+    keep(known, LIST._replace(marks={0: 1}), ANSWER)
     assert known.find(LIST, 100) is None
-    known.keep(LIST, ANSWER)
+    keep(known, LIST, ANSWER)
     assert known.find(LIST._replace(marks={0: 1}), 100) is None
-    known.keep(head, ANSWER)
+    keep(known, head, ANSWER)
     assert known.find(head._replace(marks={0: 2}), 100) == ANSWER  # a head counts whatever marks there are
 
 
 def test_an_answer_whose_end_is_not_known_is_not_kept():
     known = KnownAnswers()
-    known.keep(LIST, ANSWER._replace(until_us=0))
+    keep(known, LIST, ANSWER._replace(until_us=0))
     assert known.find(LIST, 100) is None
 
 
@@ -127,10 +150,10 @@ def test_what_is_held_is_bounded_and_what_is_asked_for_stays(monkeypatch: pytest
         EntityList(elements=[b"\x81%07d" % i + bytes(1_000)], marks=None) for i in range(1_000)
     ]  # fmt: skip
     for found in lists:
-        known.keep(found, ANSWER._replace(until_us=NEVER_US))
+        keep(known, found, ANSWER._replace(until_us=NEVER_US))
         assert known.find(lists[0], 100) is not None
     held = sum(known.find(found, 100) is not None for found in lists)
     assert 20 < held <= 50
     large = EntityList(elements=[b"\x81" + bytes(60_000)], marks=None)
-    known.keep(large, ANSWER)
+    keep(known, large, ANSWER)
     assert known.find(large, 100) is None

@@ -1,0 +1,1 @@
+"""Lists of events read by compiled loops (numba), where the extra `fast` is installed."""

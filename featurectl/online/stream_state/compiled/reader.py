@@ -1,0 +1,153 @@
+"""What many lists say is found by compiled loops, where the extra `fast` is installed: the bits of `joined_values.py`.
+
+A process that reads many lists again and again says once that it wants to (`load`): to import numba, and what it has
+compiled, takes most of a second, and the first time on a machine some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.base import EntityList, is_head
+from featurectl.online.stream_state.compiled.shapes import (
+    BOOLEAN,
+    COUNT_OF,
+    DEVIATION,
+    FIRST,
+    FLOAT,
+    GREATEST,
+    INTEGER,
+    LAST,
+    LEAST,
+    MEAN,
+    NEVER_US,
+    OTHERS,
+    SQUARES,
+    SUM,
+    TEXT,
+    VARIANCE,
+    ListShape,
+    ReadFeatures,
+)
+from featurectl.online.stream_state.joined_values import ZERO
+from featurectl.online.stream_state.known_answers import ReadValues
+from featurectl.online.stream_state.layout import ListLayout
+
+_PADDING: Final = bytes(16)  # so that a word can be read at each byte, and a place behind all, of several words always
+# What an aggregate is of a cell, and which number of the cell it needs.
+_AGGREGATES: Final[Mapping[str, tuple[int, int]]] = {
+    "count": (COUNT_OF, FIRST), "sum": (SUM, SUM), "mean": (MEAN, SUM), "min": (LEAST, LEAST), "all": (LEAST, LEAST),
+    "max": (GREATEST, LEAST), "any": (GREATEST, LEAST), "first": (FIRST, FIRST), "last": (LAST, FIRST),
+    "var": (VARIANCE, SQUARES), "var_pop": (VARIANCE, SQUARES),
+    "stddev": (DEVIATION, SQUARES), "stddev_pop": (DEVIATION, SQUARES),
+}  # fmt: skip
+_KINDS: Final = {FLOAT64: FLOAT, INT64: INTEGER, DATE: INTEGER, TIMESTAMP: INTEGER, BOOL: BOOLEAN, STRING: TEXT}
+_LESS: Final = ("var", "stddev")  # are divided by one less than the count
+_ALWAYS_FLOATS: Final = ("mean", "var", "var_pop", "stddev", "stddev_pop")
+
+
+_read = cast("Callable[[tuple[object, ...]], ReadValues]", partial(tuple.__new__, ReadValues))
+
+
+class Loops(NamedTuple):
+    """The compiled loops, in the order in which they are called."""
+
+    elements: Callable[..., Any]
+    rows: Callable[..., Any]
+    merge: Callable[..., None]
+    windows: Callable[..., ReadFeatures]
+
+
+class CompiledReader:
+    """Answers the features of a view from many lists of one layout, of such as `JoinedReader.knows`."""
+
+    def __init__(self, features: Sequence[Feature], layout: ListLayout, loops: Loops) -> None:
+        self._loops, self._layout = loops, layout
+        self._order = sorted(range(len(features)), key=lambda i: not self._is_float(features[i]))
+        self._floats = sum(map(self._is_float, features))
+        self._bools = [features[i].dtype == BOOL for i in self._order]
+        self._shape = shape_of([features[i] for i in self._order], layout)
+        self._places = [self._order.index(i) for i in range(len(features))]
+
+    def _is_float(self, feature: Feature) -> bool:
+        if feature.op == "count" or feature.column is None:
+            return False
+        return feature.op in _ALWAYS_FLOATS or self._layout.inputs[feature.column] == FLOAT64
+
+    def answers(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
+        """Return what lists say as of a register's `asof` or that of their heads; None where others have to say it."""
+        lists = [one.elements if one is not None and _is_whole(one) else () for one in found]
+        elements = [*chain.from_iterable(lists)]
+        if not elements:
+            return [None] * len(found)
+        data = b"".join((*elements, _PADDING))
+        octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
+        element_ends = np.fromiter(map(len, elements), np.int64, len(elements)).cumsum()
+        list_ends = np.fromiter(map(len, lists), np.int64, len(lists)).cumsum()
+        shape = self._shape
+        opened = self._loops.elements(octets, element_ends, list_ends, shape, asof_us)
+        rows = self._loops.rows(octets, words, shape, asof_us, opened)
+        if opened.ends[-1]:
+            self._loops.merge(opened, rows)
+        features = self._loops.windows(shape, asof_us, opened, rows)
+        instants = zip(opened.is_read.tolist(), *features.instants.tolist(), strict=True)
+        return [
+            _read(([*values], None if event_us == NEVER_US else event_us, at_us, until_us)) if is_read else None
+            for values, (is_read, event_us, at_us, until_us) in zip(self._values(features), instants, strict=True)
+        ]
+
+    def _values(self, found: ReadFeatures) -> Iterable[Sequence[object]]:
+        """Return the values of each list."""
+        end = self._floats
+        columns: list[list[object]] = [*found.values[:end].view(np.float64).tolist(), *found.values[end:].tolist()]
+        for i, is_bool in enumerate(self._bools):
+            if is_bool:
+                columns[i] = [bool(value) for value in columns[i]]
+        if not found.has_value.all():
+            for i in np.flatnonzero(~found.has_value.all(axis=1)).tolist():
+                there = found.has_value[i].tolist()
+                columns[i] = [value if is_there else None for value, is_there in zip(columns[i], there, strict=True)]
+        return zip(*[columns[place] for place in self._places], strict=True)
+
+
+def shape_of(features: Sequence[Feature], layout: ListLayout) -> ListShape:
+    """Return what the loops have to know of features, in this order."""
+    columns = [*dict.fromkeys(f.column for f in features if f.column is not None)]
+    windows = [*dict.fromkeys((f.window_us or 0, f.offset_us) for f in features)]
+    cells: dict[tuple[int, int], int] = {}
+    wanted: list[tuple[int, int, int]] = []
+    for feature in features:
+        what, number = _AGGREGATES[feature.op]
+        slot = -1 if feature.column is None else columns.index(feature.column)
+        cell = slot, windows.index((feature.window_us or 0, feature.offset_us))
+        cells[cell] = cells.get(cell, 0) | 1 << number
+        wanted.append(([*cells].index(cell), what, int(feature.op in _LESS)))
+    return ListShape(
+        kinds=np.array([*map(_kind, (*layout.ties, *layout.inputs.values()))], np.int64),
+        slots=np.array([columns.index(name) if name in columns else -1 for name in layout.inputs], np.int64),
+        floats=np.array([layout.inputs[name] == FLOAT64 for name in columns], np.bool_),
+        has_names=layout.has_dedup,
+        windows=np.array(windows, np.int64).reshape(-1, 2),
+        cells=np.array([(slot, bits, window) for (slot, window), bits in cells.items()], np.int64).reshape(-1, 3),
+        features=np.array(wanted, np.int64).reshape(-1, 3),
+        begins_behind=layout.closed not in ("left", "both"),
+        ends_with=layout.closed in ("right", "both"),
+        zero=ZERO,
+        has_ties=bool(layout.ties),
+    )
+
+
+def _kind(dtype: str) -> int:
+    return TEXT if decimal_parts(dtype) else _KINDS.get(dtype, OTHERS)
+
+
+def _is_whole(found: EntityList) -> bool:
+    """Return whether all elements count, whatever marks a Cluster's master has."""
+    return found.marks is None or (len(found.elements) == 1 and is_head(found.elements[0]))

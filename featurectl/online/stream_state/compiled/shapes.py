@@ -1,0 +1,94 @@
+"""What the compiled loops take and give: arrays with names, and what their numbers mean.
+
+Numba keeps what it has compiled until the file of a loop changes: who changes a number here changes those files, too.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from featurectl.pit.arrays import Bools, Ints
+
+FLOAT, INTEGER, BOOLEAN, TEXT, OTHERS = range(5)  # kinds of values in a record
+SUM, LEAST, GREATEST, FIRST, LAST, SQUARES = range(6)  # the numbers of a cell, and the bits of those that are wanted
+COUNT_OF, MEAN, VARIANCE, DEVIATION = range(6, 10)  # what features are beside these
+# The parts of a head: numbers, then from where to where some bytes are.
+ASOF, NEWEST, KNOWN, COUNT, TIMES, STAMPS, REPEATS, NAMED, COLUMNS = 0, 1, 2, 3, 4, 6, 8, 10, 12
+NEVER_US: Final = 1 << 62  # as `known_answers.py` has it
+Words = npt.NDArray[np.uint64]
+
+
+class ListShape(NamedTuple):
+    """What lists have, and what is wanted of them.
+
+    `kinds` are of the values of a record, ties first. `slots` says of each input which of the wanted columns it is, -1:
+    none; `floats` which of these are floats. A row of `windows` has a length and an offset in microseconds; one of
+    `cells` such a column (-1: rows are counted), the bits of the numbers that are wanted of it, and a window; one of
+    `features` a cell, what the feature is of it, and by how much less than their count squared distances are divided.
+    `begins_behind`: a window begins behind its first instant; `ends_with`: it has its last. `zero` is what numpy begins
+    a sum with. `has_ties`: rows of one time have an order by
+    what is in them.
+    """
+
+    kinds: Ints
+    slots: Ints
+    floats: Bools
+    has_names: bool
+    windows: Ints
+    cells: Ints
+    features: Ints
+    begins_behind: bool
+    ends_with: bool
+    zero: float
+    has_ties: bool
+
+
+class ReadElements(NamedTuple):
+    """What the elements of lists have: the parts of each head, and the values of the records that count.
+
+    `is_read` is false for a list that is to be read by others. `ends` says how many records of the lists up to each one
+    count, `is_late` of which lists others count later. A row of `places` has the event time of a record, when it became
+    available, its partition and offset; `event_us` are the event times alone. `values` and `valid` have a column behind
+    the other, floats by their bits.
+    """
+
+    is_read: Bools
+    is_late: Bools
+    parts: Ints
+    ends: Ints
+    places: Ints
+    event_us: Ints
+    values: Ints
+    valid: Bools
+
+
+class ReadRows(NamedTuple):
+    """The rows of lists that count, each list's from its place in `begins` on, in the order of their event times.
+
+    `stamps`, when they became available, are there where they are needed. `values` and `valid` have a column behind the
+    other, floats by their bits. `order` has the numbers of records, each list's in their order, `behind` how many rows
+    each is behind; counted are those of the head until they are put between them.
+    """
+
+    begins: Ints
+    counts: Ints
+    event_us: Ints
+    stamps: Ints
+    values: Ints
+    valid: Bools
+    order: Ints
+    behind: Ints
+
+
+class ReadFeatures(NamedTuple):
+    """What lists say, by feature and list: values, floats by their bits, and which are there.
+
+    `instants` are, by list, the newest event's, the answer's, and until when it holds.
+    """
+
+    values: Ints
+    has_value: Bools
+    instants: Ints

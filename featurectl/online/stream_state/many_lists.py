@@ -1,0 +1,88 @@
+"""Many lists of one layout are read together: what is known of them, by compiled loops, or by arrays of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.compiled.loading import LOADED
+from featurectl.online.stream_state.compiled.reader import CompiledReader
+from featurectl.online.stream_state.joined_lists import OpenedList, open_lists
+from featurectl.online.stream_state.joined_names import without_copies
+from featurectl.online.stream_state.joined_values import JoinedReader
+from featurectl.online.stream_state.known_answers import KnownAnswers, ReadValues
+from featurectl.online.stream_state.known_instants import RowInstant
+from featurectl.online.stream_state.layout import ListLayout
+
+_MANY: Final = 8  # fewer lists take less time one by one
+
+
+class ManyLists:
+    """Answers the features of a view, such as `JoinedReader.knows`, from many lists of one layout at once.
+
+    `known` is what lists have said.
+    """
+
+    def __init__(self, features: Sequence[Feature], layout: ListLayout) -> None:
+        self._features, self._layout = features, layout
+        self._joined = JoinedReader(features, layout)
+        self._compiled: CompiledReader | None = None
+        self.known = KnownAnswers()
+
+    def values(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
+        """Return what lists say as of a register's `asof` or that of their heads; None of those to be read alone."""
+        read = [None if each is None else self.known.find(each, asof_us) for each in found]
+        left = [i for i, one in enumerate(read) if one is None]
+        if left and (compiled := self._by_loops()) is not None:
+            self._take(read, left, found, compiled.answers([found[i] for i in left], asof_us))
+            left = [i for i in left if read[i] is None]
+        LOADED.see(len(left))
+        if len(left) < _MANY:
+            return read
+        opened = self._opened([found[i] for i in left])
+        answers = self._joined.answers([one for one in opened if one is not None], asof_us)
+        if answers is not None:
+            known = iter(answers)
+            self._take(read, left, found, [None if one is None else next(known) for one in opened])
+        return read
+
+    def values_at(
+        self, found: Sequence[EntityList | None], asof_us: int, instants: Sequence[RowInstant]
+    ) -> list[ReadValues | None]:
+        """Return what lists say at an instant each; None of those to be read alone."""
+        read: list[ReadValues | None] = [None] * len(found)
+        if len(found) < _MANY:
+            return read
+        known: list[tuple[int, OpenedList]] = []
+        for i, (opened, at) in enumerate(zip(self._opened(found), instants, strict=True)):
+            if opened is not None and self._joined.knows_at(opened, asof_us, at):
+                known.append((i, opened))
+        answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])
+        for (i, _), values in zip(known, answers or (), strict=answers is not None):
+            read[i] = None if values.event_us is None else values
+        return read
+
+    def _opened(self, found: Sequence[EntityList | None]) -> list[OpenedList | None]:
+        return without_copies(open_lists(found, self._layout), self._layout)
+
+    def _by_loops(self) -> CompiledReader | None:
+        """Return what reads lists by compiled loops, where this process has them."""
+        if self._compiled is None and LOADED.loops is not None:
+            self._compiled = CompiledReader(self._features, self._layout, LOADED.loops)
+        return self._compiled
+
+    def _take(
+        self,
+        read: list[ReadValues | None],
+        places: Sequence[int],
+        found: Sequence[EntityList | None],
+        answers: Sequence[ReadValues | None],
+    ) -> None:
+        """Take the answers for some places, where they have an event."""
+        for i, answer in zip(places, answers, strict=True):
+            each = found[i]
+            if each is not None and answer is not None and answer.event_us is not None:
+                read[i] = answer
+                self.known.keep(each, answer)
