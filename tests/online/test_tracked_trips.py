@@ -198,7 +198,7 @@ def test_a_connection_that_is_another_or_tells_nothing_is_not_believed(info):
 def test_a_list_that_is_not_there_is_not_watched():
     promises, server = ServerPromises(100), PlayedServer(0)
     for key in KEYS:
-        promises.kept.see(key, [b"x" * 2_000])
+        promises.kept.see([(key, [b"x" * 2_000])])
     server.lists = {key: [] for key in KEYS}
     server.carry_out(trip := TrackedTrip(lists_of(KEYS), promises), 0.0)
     assert trip.replies()
@@ -216,11 +216,11 @@ def test_nothing_is_known_where_all_was_removed():
 
 def test_kept_lists_have_a_bound_and_leave_out_small_ones():
     kept = KeptLists(100_000)
-    kept.see(b"small", [b"x" * 100])
+    kept.see([(b"small", [b"x" * 100])])
     assert not kept.knows(b"small")
     for number in range(500):
         key = b"%d" % number
-        kept.see(key, [b"x" * 2_000])
+        kept.see([(key, [b"x" * 2_000])])
         assert kept.knows(key)
         kept.keep(key, [b"x" * 2_000])
         assert kept.find(key) == [b"x" * 2_000]
