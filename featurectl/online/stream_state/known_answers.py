@@ -62,7 +62,8 @@ class HeldAnswers:
     def find(self, key: _Key) -> _Held | None:
         """Return what is held under a key, which is young again then."""
         held = self._young.get(key)
-        if held is None and (held := self._old.pop(key, None)) is not None:
+        if held is None and (held := self._old.get(key)) is not None:
+            del self._old[key]
             self._put(key, held)
         return held
 

@@ -101,6 +101,15 @@ def test_an_answer_of_a_list_that_is_read_once_is_not_kept():
     assert known.find(LIST, 100) == ANSWER
 
 
+def test_a_list_that_was_read_some_while_ago_is_kept_when_it_is_read_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(10_000))
+    known = KnownAnswers()
+    for found in (LIST, *(EntityList(elements=[b"\x81%07d" % i], marks=None) for i in range(20)), LIST):
+        assert known.find(found, 100) is None
+        known.keep(found, ANSWER)
+    assert known.find(LIST, 100) == ANSWER
+
+
 def test_lists_that_are_read_once_displace_little(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(100_000))
     known = KnownAnswers()
