@@ -65,7 +65,7 @@ def is_kept_waiting(url: str) -> bool:
 
 
 def hold_second_chunk(other: psycopg.Connection, of) -> int:
-    """Keep the second chunk waiting for a row, the first of it; the first chunk finds out that there are rows, alone."""
+    """Keep the second chunk waiting for a row of it; the first one finds out that there are rows, alone."""
     held = f"select from {tables.table_of(of)} where entity = %b for update".encode()
     second = ENTITIES // FRAMES
     other.execute(held, (b"i%d:%d" % (len(str(second)), second),)).fetchall()
