@@ -21,7 +21,7 @@ from featurectl.online.stream_state.base import ListsAsk, StreamSource
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
-from featurectl.streaming.session.applied_streams import applied_streams
+from featurectl.streaming.session.applied_streams import applied_streams, reader_group
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.open import open_workspace
@@ -151,6 +151,20 @@ class Swipes:
         with self.workspace() as workspace, closing(workspace.stream_state()) as state:
             live = state.read_poll(place).live
         return sorted(name for name in live if name.startswith("spend@"))
+
+    def shares(self) -> list[int]:
+        """How many partitions of the topic each of its workers has."""
+        with self.workspace() as workspace:
+            url = workspace.topic_url(workspace.repo.sources["swipes"])
+        with closing(open_topics(url)) as broker:
+            found = broker.readers("swipes", reader_group(StreamSource(project="shop", env="dev", source="swipes")))
+        return [len(of.partitions) for of in (found or {}).values()]
+
+    def asof(self) -> datetime:
+        """As of when all partitions of the stream are online."""
+        place = StreamSource(project="shop", env="dev", source="swipes")
+        with self.workspace() as workspace, closing(workspace.stream_state()) as state:
+            return datetime.fromtimestamp(state.read_poll(place).asof / 1_000_000, UTC)
 
     def logged(self) -> int:
         """How many events the log has."""

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def gate() -> Iterator[Gate]:
 def counted(swipes: Swipes) -> int:
     """How many events of a card without a history are in its list."""
     return int(str((swipes.values("new") or {}).get("amount_count_1h", 0)))
+
+
+def wait_for_shares(swipes: Swipes, workers: int) -> None:
+    """Wait until so many workers have divided the partitions, and each has begun with its own, which takes the log."""
+    share = 4 // workers
+    wait_for(lambda: swipes.shares() == [share] * workers)
+    divided = datetime.now(UTC)
+    wait_for(lambda: swipes.asof() > divided)
 
 
 def problems(found: Running) -> str:
@@ -180,6 +189,7 @@ def test_sigterm_ends_workers_whose_bucket_hangs(tmp_path: Path, s3: S3Server, w
     port = free_port()
     with started(swipes, "--port", str(port), "--workers", str(workers)) as process:
         wait_for(lambda: asked(port, "/ready")[0] == 200 and (counted(swipes), swipes.logged()) == (4, 4))
+        wait_for_shares(swipes, workers)
         with hanging(s3.pid):
             swipes.send(5, card="new")
             wait_for(lambda: counted(swipes) == 9)
