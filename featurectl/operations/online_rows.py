@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
 from dataclasses import replace
 
 from featurectl.core.errors import DataError, FeaturectlError
@@ -17,9 +16,8 @@ from featurectl.online.erased_keys import erased_until
 from featurectl.online.future_pushes import latest_at, tell_ahead
 from featurectl.online.list_marks import marked_lists
 from featurectl.online.read import Answer, ViewReader
-from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.entity_reader import StreamEntityReader
-from featurectl.online.stream_state.unread_views import being_made
+from featurectl.online.stream_state.unread_views import UnreadViewError, explained
 from featurectl.workspace.workspace import Workspace
 
 
@@ -84,23 +82,18 @@ def _read_lists(
     except DataError as error:
         if not read.is_kept:
             raise read.not_online() from error
-        raise _being_made(workspace, read, error) or error from None
+        raise _explained(workspace, read, error) from None
     return [answer if asked else replace(answer, read_at=max(workspace.now, answer.asof)) for answer in answers]
 
 
-def _being_made(workspace: Workspace, read: ReadView, error: DataError) -> DataError | None:
-    """Return that lists are being made, where that is why something is not online; None: it is not, or is not known."""
-    if error.code != "FC550":
-        return None
-    source, view = read.view.source.name, read.field
-    place = StreamSource(project=workspace.project, env=workspace.environment.name, source=source)
+def _explained(workspace: Workspace, read: ReadView, error: DataError) -> DataError:
+    """Return that lists are being made, where that is why something is not online, else what the error says."""
+    if not isinstance(error, UnreadViewError):
+        return error
     try:
-        with closing(workspace.stream_state()) as state:
-            register = state.read_register(place)
+        return explained(error, workspace.stream_reader().read_poll(read.stream))
     except FeaturectlError:
-        return None
-    are_made = any(each.view == view and each != register.live(view) for each in register.named())
-    return being_made(error, source) if are_made else None
+        return error
 
 
 def stream_ahead(workspace: Workspace, read: ReadView, answers: Sequence[Answer]) -> str:

@@ -110,7 +110,7 @@ def _never_pushed(context: ServerContext, served: ServedProject, champions: Sequ
 
 def _absence(view: ReadView) -> str:
     """Return in words that the store has nothing of a view."""
-    return "is not online: no worker has run" if view.view.source.is_stream else "was never pushed"
+    return "is not online: no worker has brought it there yet" if view.view.source.is_stream else "was never pushed"
 
 
 def _broken_records(context: ServerContext, served: ServedProject) -> dict[str, str]:

@@ -106,8 +106,9 @@ def test_without_a_worker_nothing_is_answered(shop: Shop):
         answer = ask(client)
         assert (answer.status_code, answer.json()["code"]) == (503, "FC550")
         assert answer.json()["hint"] == "featurectl stream run swipes"
-        assert client.get("/fresh").json()["problems"] == ["view spend@1 is not online: no worker has run"]
-        assert client.get("/v1/views").json()["waiting"] == ["spend@1 is applied but is not online: no worker has run"]
+        absent = "is not online: no worker has brought it there yet"
+        assert client.get("/fresh").json()["problems"] == [f"view spend@1 {absent}"]
+        assert client.get("/v1/views").json()["waiting"] == [f"spend@1 is applied but {absent}"]
         shop.swipe(2.5)
         assert values(ask(client)) == [1, 2.5]
     (shop.root / "on.db").unlink()  # an emptied store says no zeros, either

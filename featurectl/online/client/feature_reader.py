@@ -122,6 +122,10 @@ class FeatureReader:
         in_turn = [*(group for group in groups if group.source.view.source.is_stream), *self._groups]
         self._in_order = [name for group in in_turn for name in group.picked] == self.names
 
+    def view(self, field: str) -> ReadView:
+        """Return the view version of a field, `view@version`, of those that are read."""
+        return next(view for view in self.views if view.field == field)
+
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
 

@@ -84,7 +84,7 @@ class ProjectSchema:
             if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
                 served = served_version(self.state, item.name, self.pushed)
                 older = f"; served: @{served.version}" if served and served != item else ""
-                why = "is not online: no worker has run" if stream_name(item) else "was never pushed"
+                why = "is not online: no worker has brought it there yet" if stream_name(item) else "was never pushed"
                 lines.append(f"{item.name}@{item.version} is applied but {why}{older}")
         return sorted(lines)
 

@@ -67,7 +67,8 @@ def never_pushed(state: State, name: str, version: int) -> DataError:
     label = f"view {name}@{version}"
     item = state.view(name, version)
     if item is not None and (source := stream_name(item)):
-        return no_worker(label, source) if is_kept(state, item) else kept_no_more(label, source)
+        of = f"{name}@{version}", source
+        return no_worker(*of) if is_kept(state, item) else kept_no_more(*of)
     if (name, version) in current_places(state):
         message = f"{label} was never pushed to the online store"
         hint = hint_to_push(name)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
+from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask, AsyncRowReader, Found, RowReader
 from featurectl.online.client.erased_reads import without_erased
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
@@ -16,7 +17,7 @@ from featurectl.online.client.read_view import ReadView
 from featurectl.online.decode.columns import ViewColumns
 from featurectl.online.row_schema import lost_schema, parse_schema, record_name, schema_name
 from featurectl.online.stream_state.protocols import AsyncStreamReader, OpenStreams, StreamReader
-from featurectl.online.stream_state.unread_views import replaced_lists
+from featurectl.online.stream_state.unread_views import UnreadViewError, explained, replaced_lists
 
 if TYPE_CHECKING:
     from featurectl.online.client.stream_inputs import ListsFound, StreamInputs, StreamQuestion, UnknownLayout
@@ -34,6 +35,20 @@ def read_columns(
         DataError: FC504 or FC506, the keys do not fit; FC550, a view of a stream is not online.
         StoreError: the store fails.
     """
+    try:
+        return _read_columns(store, reader, pushes, rows, streams)
+    except UnreadViewError as error:
+        assert streams is not None, "nothing says how lists of streams are read"
+        try:
+            poll = streams().read_poll(reader.view(error.view).stream)
+        except StoreError:
+            raise error from None
+        raise explained(error, poll) from None
+
+
+def _read_columns(
+    store: RowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows, streams: OpenStreams | None
+) -> FeatureColumns:
     asks, packed = reader.asks(rows.keys, rows.count)
     at_s = time.monotonic()
     if due := pushes.due(reader.recorded, at_s):
@@ -67,6 +82,19 @@ async def read_columns_async(
         DataError: FC504 or FC506, the keys do not fit; FC550, a view of a stream is not online.
         StoreError: the store fails.
     """
+    try:
+        return await _read_columns_async(store, reader, pushes, rows)
+    except UnreadViewError as error:
+        try:
+            poll = await cast("AsyncStreamReader", store).read_poll(reader.view(error.view).stream)
+        except StoreError:
+            raise error from None
+        raise explained(error, poll) from None
+
+
+async def _read_columns_async(
+    store: AsyncRowReader, reader: FeatureReader, pushes: Pushes, rows: KeyRows
+) -> FeatureColumns:
     asks, packed = reader.asks(rows.keys, rows.count)
     await learn_pushes(store, pushes, reader.recorded)
     columns: dict[str, FeatureColumn] = {}

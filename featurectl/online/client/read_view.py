@@ -9,6 +9,7 @@ from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
+from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.unread_views import kept_no_more, no_worker
 
 
@@ -33,7 +34,12 @@ class ReadView:
         object.__setattr__(self, "field", name)
         object.__setattr__(self, "place", (self.online.project, self.online.env, name))
 
+    @property
+    def stream(self) -> StreamSource:
+        """The stream that the view is of, where it is of one."""
+        return StreamSource(project=self.online.project, env=self.online.env, source=self.view.source.name)
+
     def not_online(self) -> DataError:
         """Return the error for a view of a stream of which the store has no lists that can be read."""
-        of = f"view {self.field}", self.view.source.name
+        of = self.field, self.view.source.name
         return no_worker(*of) if self.is_kept else kept_no_more(*of)

@@ -34,11 +34,6 @@ _FEW: Final = 4  # rows that ask about one entity: of more its list is read once
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
-def stream_of(view: ReadView) -> StreamSource:
-    """Return the stream that a view is of."""
-    return StreamSource(project=view.online.project, env=view.online.env, source=view.view.source.name)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StreamGroup:
     """A group whose view is of a stream, and where its lists come in the answers of that stream."""
@@ -77,7 +72,7 @@ class StreamInputs:
         """Add a group of features."""
         view = group.source
         types = {group.join[key]: dtype for key, dtype in view.view.key_types.items()}
-        wanted, ask = self._wanted.setdefault(stream_of(view), []), (view.field, types)
+        wanted, ask = self._wanted.setdefault(view.stream, []), (view.field, types)
         same = [place for place, (of, keys) in enumerate(wanted) if of == view.field and [*keys] == [*types]]
         if not same:
             wanted.append(ask)
@@ -86,8 +81,8 @@ class StreamInputs:
         group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
         place = same[0] if same else len(wanted) - 1
         if not same and (erased := suspect_lists(view, place)) is not None:
-            self.erased.setdefault(stream_of(view), []).append(erased)
-        made = _StreamGroup(group=group, source=stream_of(view), types=types, columns=columns, place=place)
+            self.erased.setdefault(view.stream, []).append(erased)
+        made = _StreamGroup(group=group, source=view.stream, types=types, columns=columns, place=place)
         self._groups.append(made)
 
     @property

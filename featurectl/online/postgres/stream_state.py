@@ -40,7 +40,12 @@ select asof,
     array(select view from {SCHEMA}.stream_views where source = id and live is not null order by view),
     array(select live from {SCHEMA}.stream_views where source = id and live is not null order by view),
     array(select number from {SCHEMA}.stream_partitions where source = id order by number),
-    array(select done from {SCHEMA}.stream_partitions where source = id order by number)
+    array(select done from {SCHEMA}.stream_partitions where source = id order by number),
+    array(
+        select distinct written.view from {SCHEMA}.stream_generations as written
+        left join {SCHEMA}.stream_views as views on views.source = written.source and views.view = written.view
+        where written.source = found.id and written.named = 1 and written.name is distinct from views.live
+    )
 from (select id, asof from {SCHEMA}.stream_sources where project = %s and env = %s and source = %s) as found
 """
 _LAYOUT: Final = f"""
@@ -130,9 +135,10 @@ def found_poll(source: StreamSource) -> StatementSteps[StreamPoll]:
         rows = []
     if not rows:
         return StreamPoll(asof=0, live={}, done={})
-    asof, views, lives, numbers, done = rows[0]
+    asof, views, lives, numbers, done, being_made = rows[0]
     live = dict(zip(views, lives, strict=True))
-    return StreamPoll(asof=asof, live=live, done=dict(zip(numbers, done, strict=True)))
+    by_number = dict(zip(numbers, done, strict=True))
+    return StreamPoll(asof=asof, live=live, done=by_number, being_made=frozenset(being_made))
 
 
 def found_layout(source: StreamSource, generation: Generation) -> StatementSteps[str]:

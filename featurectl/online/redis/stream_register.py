@@ -35,6 +35,7 @@ from featurectl.online.stream_state.base import (
     StreamSource,
     ViewGenerations,
     check_exact,
+    views_being_made,
 )
 from featurectl.online.stream_state.stamping import relevant
 
@@ -191,6 +192,12 @@ def live_of(text: bytes) -> Mapping[str, str]:
     return MappingProxyType({name: of.live for name, of in views_of(text).items() if of.live is not None})
 
 
+@lru_cache(maxsize=256)
+def being_made_of(text: bytes) -> frozenset[str]:
+    """Return the views of which lists are written that are not read yet, of that text."""
+    return views_being_made(views_of(text))
+
+
 def state_of(reply: list[bytes]) -> RegisterState:
     """Return the register that the script STATE found."""
     last, asof, run, left, views, clock, *rows = reply
@@ -233,7 +240,8 @@ def read_poll(reply: object) -> StreamPoll:
         ValueError: the hash holds what is none of ours.
     """
     asof, views = listed(reply, 2)
-    return StreamPoll(asof=int(asof or 0), live=live_of(views or b""), done={})
+    text = views or b""
+    return StreamPoll(asof=int(asof or 0), live=live_of(text), done={}, being_made=being_made_of(text))
 
 
 def _partition(number: int, name: bytes, row: bytes, applied: bytes) -> StreamPartition:

@@ -6,7 +6,7 @@ compute with them is exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha1
 from typing import Final, NamedTuple
 
@@ -210,17 +210,31 @@ class RegisterState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPoll:
-    """What a reader knows of a register: `live` are the ids of live generations by view, `done` is by partition."""
+    """What a reader knows of a register: `live` are the ids of live generations by view, `done` is by partition.
+
+    `being_made` are the views with a generation that is written and not read yet, be another one read or not.
+    """
 
     asof: int
     live: Mapping[str, str]
     done: Mapping[int, int]
+    being_made: Collection[str] = frozenset()
 
 
 def poll_of(state: RegisterState) -> StreamPoll:
     """Return what a reader has to know of a register."""
     live = {name: of.live for name, of in state.views.items() if of.live is not None}
-    return StreamPoll(asof=state.asof, live=live, done={of.number: of.done for of in state.partitions})
+    done = {of.number: of.done for of in state.partitions}
+    return StreamPoll(asof=state.asof, live=live, done=done, being_made=views_being_made(state.views))
+
+
+def views_being_made(views: Mapping[str, ViewGenerations]) -> frozenset[str]:
+    """Return of which views lists are written that are not read yet.
+
+    >>> sorted(views_being_made({"a@1": ViewGenerations(view="a@1", live="a1", named=["a1", "b2"])}))
+    ['a@1']
+    """
+    return frozenset(name for name, of in views.items() if any(each != of.live for each in of.named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

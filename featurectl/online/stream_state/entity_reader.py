@@ -76,7 +76,7 @@ class StreamEntityReader:
         for _ in range(_TRIES):
             [answer] = self._store.read(self._source, [ListsAsk(view=self._field, entities=keys)])
             if answer.lists is None or answer.generation is None or not answer.asof:
-                raise no_worker(f"view {self._field}", self._source.source)
+                raise no_worker(self._field, self._source.source)
             document = self._store.read_layout(self._source, Generation(view=self._field, id=answer.generation))
             if document:
                 reader = StreamViewReader(self._view, self._online, parse_layout(document))

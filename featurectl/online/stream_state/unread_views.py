@@ -6,28 +6,43 @@ from collections.abc import Sequence
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.corrupt_rows import RowPlace, shown_key
+from featurectl.online.stream_state.base import StreamPoll
 
 
-def no_worker(view: str, source: str) -> DataError:
-    """Return the error for a view (`view spend@1`) of which the store has no lists that can be read."""
-    message = f"{view} is not online: no worker of the stream {source} has brought it there yet"
-    return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
+class UnreadViewError(DataError):
+    """A view of a stream can't be read, or not all of it: `view` is as in `spend@1`, `source` the stream.
+
+    Which one of its lists is read says not why. A poll does (`explained`).
+    """
+
+    def __init__(self, message: str, view: str, source: str, hint: str = "") -> None:
+        super().__init__(message, code="FC550", hint=hint or f"featurectl stream run {source}")
+        self.view, self.source = view, source
 
 
-def being_made(error: DataError, source: str) -> DataError:
-    """Return an error of what is not online that says that lists of it are being made."""
+def no_worker(view: str, source: str) -> UnreadViewError:
+    """Return the error for a view (`spend@1`) of which the store has no lists that can be read."""
+    message = f"view {view} is not online: no worker of the stream {source} has brought it there yet"
+    return UnreadViewError(message, view, source)
+
+
+def explained(error: UnreadViewError, poll: StreamPoll) -> UnreadViewError:
+    """Return why a view can't be read as a poll says it: lists of it are being made, else what the error says."""
+    if error.view not in poll.being_made:
+        return error
     what = error.message.partition(": ")[0]
-    hint = f"ask again in a while; featurectl stream status {source} says when they are read, and whether a worker runs"
-    return DataError(f"{what}: lists of it are being made", code="FC550", hint=hint)
+    status = f"featurectl stream status {error.source}"
+    hint = f"ask again in a while; {status} says when they are read, and whether a worker runs"
+    return UnreadViewError(f"{what}: lists of it are being made", error.view, error.source, hint)
 
 
 def kept_no_more(view: str, source: str) -> DataError:
-    """Return the error for an older view version (`view spend@1`) that no worker can keep: its source has changed."""
-    message = f"{view} is not kept online any more: its source {source} reads events in another way now"
+    """Return the error for an older view version (`spend@1`) that no worker can keep: its source has changed."""
+    message = f"view {view} is not kept online any more: its source {source} reads events in another way now"
     return DataError(message, code="FC550", hint="train a model on its newest version: featurectl train MODEL")
 
 
-def new_features(view: str, names: Sequence[str], source: str) -> DataError:
+def new_features(view: str, names: Sequence[str], source: str) -> UnreadViewError:
     """Return the error for features of a view (`spend@1`) that lists were made without, as they were applied since."""
     what = (
         f"feature {names[0]} of view {view} is"
@@ -36,7 +51,7 @@ def new_features(view: str, names: Sequence[str], source: str) -> DataError:
     )
     have = "have it" if len(names) == 1 else "have them"
     message = f"{what} not online yet: no worker of the stream {source} has made lists that {have}"
-    return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
+    return UnreadViewError(message, view, source)
 
 
 def lost_lists(place: RowPlace) -> StoreError:

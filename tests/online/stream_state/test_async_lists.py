@@ -60,6 +60,26 @@ def test_an_async_reader_reads_what_the_other_does(url, opened, source):
     assert {tuple(each.elements) for each in found[0].lists} == {(b"\x010",)}
 
 
+def test_a_poll_says_of_which_views_lists_are_being_made(url, opened, source, connection):
+    async def read():
+        async with reading(url) as reader:
+            return await reader.read_poll(source)
+
+    def being_made():
+        found = opened().read_poll(source).being_made
+        assert asyncio.run(read()).being_made == found
+        return found
+
+    assert being_made() == set()
+    connection.generations.add(LATER)
+    connection.generations.add(Generation(view="taps@1", id="d4"))
+    assert being_made() == {"spend@1", "taps@1"}
+    connection.generations.drop(FIRST)
+    assert being_made() == {"spend@1", "taps@1"}
+    connection.generations.drop(LATER)
+    assert being_made() == {"taps@1"}
+
+
 @pytest.mark.usefixtures("connection")
 def test_many_callers_at_once_get_each_what_they_asked_for(url, source):
     async def read():

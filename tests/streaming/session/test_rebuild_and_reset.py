@@ -146,20 +146,6 @@ def test_what_a_killed_rebuild_left_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "featurectl stream rebuild" not in out
 
 
-def test_lists_that_are_being_made_are_not_said_to_lack_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    swipes = Swipes(root=tmp_path)
-    asks = ["-C", str(tmp_path), "get", "spend", "card=c1"]
-    assert main(asks) != 0
-    assert "no worker of the stream swipes has brought it there yet" in capsys.readouterr().err
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
-    name_lists(swipes, replace=True)
-    assert main(asks) != 0
-    said = capsys.readouterr().err
-    assert "error[FC550]: view spend@1 is not online: lists of it are being made" in said
-    assert "featurectl stream status swipes says when they are read" in said
-
-
 @pytest.mark.long
 def test_lists_are_made_anew_beside_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     swipes = Swipes(root=tmp_path)
