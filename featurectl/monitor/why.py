@@ -231,7 +231,7 @@ def _no_worker(chain: Chain) -> FirstCause | None:
     if not chain.stream or chain.online is None or chain.online.newest_available is None:
         return None
     if chain.workers is not None and TOPIC in chain.workers.failures:
-        return FirstCause(text=f"the topic of {chain.stream} can't be looked at: {chain.workers.failures[TOPIC]}")
+        return FirstCause(text=f"the topic of {chain.stream} can't be read: {chain.workers.failures[TOPIC]}")
     if not _is_late(chain):
         return None
     if chain.workers is not None and chain.workers.is_worked_on:

@@ -157,7 +157,7 @@ class PartitionStart:
         if all(name in numbers for name in self.names):
             return numbers
         opened, watermarks = self._log.begin([], connection.register), self._topic.watermarks()
-        check_before(logged_before(opened, topic), opened, topic)
+        check_before(logged_before(opened.state, topic), opened.state, topic)
         cut_us = opened.state.cut_us
         if (
             cut_us is not None and state.last < cut_us - 1

@@ -117,7 +117,7 @@ class _Resetting:
         while True:
             opened, state = self._quiet(wait, patience_s)
             before = of_before(state, self._topic)
-            names = logged_before(opened, self._topic)
+            names = logged_before(opened.state, self._topic)
             names += [of.name for of in before if of.name not in opened.state.partitions]
             if not names and before:
                 return self._in_register(opened, state, ())  # an earlier one was killed between the two

@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.offline.event_log import OpenedLog
+from featurectl.offline.event_log import LogState, OpenedLog
 from featurectl.online.stream_state.base import (
     RETIRED,
     PartitionRetirement,
@@ -67,20 +67,20 @@ def of_before(state: RegisterState, topic: TopicState) -> list[StreamPartition]:
     return [of for of in state.partitions if not of.is_retired and not parse_name(of.name).is_of(topic)]
 
 
-def logged_before(opened: OpenedLog, topic: TopicState) -> list[str]:
+def logged_before(log: LogState, topic: TopicState) -> list[str]:
     """Return the partitions of a log that still count, and are of the topic as it was before."""
-    logged = opened.state.partitions.items()
+    logged = log.partitions.items()
     return [name for name, of in logged if not of.is_retired and not parse_name(name).is_of(topic)]
 
 
-def check_before(names: Iterable[str], opened: OpenedLog, topic: TopicState) -> None:
+def check_before(names: Iterable[str], log: LogState, topic: TopicState) -> None:
     """Check that the log has retired all of some partitions of the topic as it was before it was the one of now.
 
     Raises:
         TopicRestartedError: one counts still: nobody has said that nothing comes of it any more.
     """
     for name in names:
-        logged = opened.state.partitions.get(name)
+        logged = log.partitions.get(name)
         if logged is None or not logged.is_retired:
             found = parse_name(name)
             end = 0 if logged is None else logged.end
@@ -102,7 +102,7 @@ def retire(register: StampRegister, log: LogWriter, topic: TopicState) -> Partit
     for _ in range(_TRIES):
         opened, state = log.opened(), register.read_state()
         before = of_before(state, topic)
-        check_before([of.name for of in before], opened, topic)
+        check_before([of.name for of in before], opened.state, topic)
         until = RETIRED
         if (gap := _gap(register, before, opened, state)) is not None:
             ends = [end for after, end in opened.state.gaps if after <= gap.after and gap.until <= end]

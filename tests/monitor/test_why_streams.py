@@ -33,7 +33,7 @@ CASES = {
     ),
     "a topic that hangs": (
         replace(FRESH, stream="swipes", workers=replace(workers(), failures={"topic": "no answer within 5 s"})),
-        "the topic of swipes can't be looked at: no answer within 5 s",
+        "the topic of swipes can't be read: no answer within 5 s",
     ),
 }
 

@@ -172,7 +172,7 @@ def test_a_stream_that_is_another_topic_now_says_so(stage: Callable[..., Remade]
     [name] = made.log.open().state.partitions
     now = TopicState(topic="taps", partitions=1, incarnation="x")
     with pytest.raises(OtherTopicError, match="the stream was topic swipes, and is topic taps now"):
-        check_before([name], made.log.open(), now)
+        check_before([name], made.log.open().state, now)
 
 
 def test_a_reset_that_was_done_is_refused_and_changes_nothing(stage: Callable[..., Remade]):

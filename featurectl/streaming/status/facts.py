@@ -55,8 +55,8 @@ class StreamStatus:
 
     `asof` is the instant up to which all events are online, `clock` the store's time when it was asked; `logged` the
     instant up to which they are in the log, which has `gaps` where stamps were lost. `failures` say by part (topic,
-    online store, log) why it could not be looked at. `readers` are the workers with their partitions, `seen_s` how long
-    ago each gave a sign, where the broker tells.
+    online store, log) why it could not be looked at, or what is wrong with it. `readers` are the workers with their
+    partitions, `seen_s` how long ago each gave a sign, where the broker tells.
     """
 
     source: str

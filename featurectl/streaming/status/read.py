@@ -37,6 +37,7 @@ from featurectl.streaming.status.facts import (
     verdict_of,
 )
 from featurectl.streaming.status.in_time import ask_in_time
+from featurectl.streaming.status.topic_problem import topic_problem
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import GroupReader, TopicState, Watermarks
 from featurectl.workspace.workspace import Workspace
@@ -84,7 +85,10 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
         clock = None if workspace.clock is None else datetime.now(UTC)
         if (problem := clock_problem(registers.get(look.name), clock)) is not None:
             failures[STORE] = problem
-        status = look.status(registers.get(look.name), topics.get(look.name), logs.get(look.name))
+        parts_seen = registers.get(look.name), topics.get(look.name), logs.get(look.name)
+        if problem := _topic_problem(look.name, *parts_seen):
+            failures[TOPIC] = problem
+        status = look.status(*parts_seen)
         status = replace(status, failures=failures)
         found.append(replace(status, verdict=verdict_of(status)))
     return found
@@ -179,6 +183,16 @@ class _StreamLook:
             repeats=_count_repeats(found, names) if is_named else None,
             null_keys=_count_null_keys(select_columns(found, self._source), self._stream.views) if keyed else {},
         )
+
+
+def _topic_problem(
+    source: str, register: RegisterState | None, topic: _TopicSeen | None, log: _LogSeen | None
+) -> str | None:
+    """Return why workers on a source do not go on with its topic, and what to do; None: they do."""
+    if topic is None:
+        return None
+    error = topic_problem(topic.state, topic.marks, register, None if log is None else log.state)
+    return None if error is None else f"{error.message}; {error.hint.replace('SOURCE', source)}"
 
 
 def clock_problem(register: RegisterState | None, now: datetime | None) -> str | None:

@@ -77,10 +77,7 @@ def _also_lost(others: Sequence[RetentionError]) -> str:
     if not others:
         return ""
     named = [f"{each.partition} (at most {each.lost:,})" for each in others[:_NAMED]]
-    more = len(others) - len(named)
-    named += [f"of {counted(more, 'more partition')}"] if more else []
-    *before, last = named
-    return f"; so are messages of partition {', '.join(before)}{' and ' if before else ''}{last}"
+    return f"; so are messages of partition {_listed(named, len(others))}"
 
 
 class TopicRestartedError(StoreError):
@@ -96,6 +93,31 @@ class TopicRestartedError(StoreError):
             code="FC609",
             hint=RESET_HINT if end is None else _ANEW_HINT,
         )
+
+    def with_others(self, others: Sequence[TopicRestartedError]) -> TopicRestartedError:
+        """Return the error of this partition that names the first of others that end too early, too."""
+        found = TopicRestartedError("", self.partition, self.position, self.end)
+        StoreError.__init__(found, f"{self.message}{_also_early(others)}", code=self.code, hint=self.hint)
+        return found
+
+
+def _also_early(others: Sequence[TopicRestartedError]) -> str:
+    """Return which other partitions end before the positions to which they were read.
+
+    >>> _also_early([TopicRestartedError("swipes", number, 9 + number, 3) for number in (1, 2)])
+    '; so do partitions 1 (read to 10, ends at 3) and 2 (read to 11, ends at 3)'
+    """
+    if not others:
+        return ""
+    named = [f"{each.partition} (read to {each.position}, ends at {each.end})" for each in others[:_NAMED]]
+    return f"; so {'does partition' if len(others) == 1 else 'do partitions'} {_listed(named, len(others))}"
+
+
+def _listed(named: list[str], total: int) -> str:
+    """Return the partitions that are named, and how many more there are."""
+    more = total - len(named)
+    *before, last = [*named, *([f"of {counted(more, 'more partition')}"] if more else [])]
+    return f"{', '.join(before)}{' and ' if before else ''}{last}"
 
 
 class OtherMessageError(TopicRestartedError):

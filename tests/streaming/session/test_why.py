@@ -61,5 +61,5 @@ def test_a_view_tells_how_far_its_topic_and_who_works_on_it(tmp_path: Path, caps
     assert (stream["source"], stream["unread"], stream["workers"]) == ("swipes", 2, {})
     (tmp_path / "streams.db").unlink()
     page = why()
-    assert "cause: the topic of swipes can't be looked at: " in page
+    assert "cause: the topic of swipes can't be read: " in page
     assert rows_of(page)["topic"][1] == "ERROR:"
