@@ -289,15 +289,18 @@ def _silence(worker: StreamWorker | None) -> str:
 
 
 def _with_hint(error: FeaturectlError) -> str:
-    """Return what keeps a worker from its work, and what helps: it tries again by itself.
+    """Return what keeps a worker from its work, and what helps in the words of the error.
 
+    Where these are written for commands that end, it says beside that a worker needs no other run.
+
+    >>> _with_hint(StoreError("the store is away", hint="start it"))
+    'the store is away (start it)'
     >>> _with_hint(StoreError("the disk is full", hint="make room, then run it again: nothing is lost"))
-    'the disk is full (make room; it goes on by itself then: nothing is lost)'
-    >>> _with_hint(StoreError("the store is in use", hint="run it again when that has ended"))
-    'the store is in use (it goes on by itself when that has ended)'
+    'the disk is full (make room, then run it again: nothing is lost; this worker tries again by itself)'
+    >>> _with_hint(StoreError("it is in use", hint="stop that, or run it again with a file of its own"))
+    'it is in use (stop that, or run it again with a file of its own; this worker tries again by itself)'
     """
-    hint = error.hint.replace(", then run it again", "; it goes on by itself then")
-    hint = hint.replace("run it again", "it goes on by itself")
+    hint = f"{error.hint}; this worker tries again by itself" if "run it again" in error.hint else error.hint
     return f"{error.message} ({hint})" if hint else error.message
 
 
