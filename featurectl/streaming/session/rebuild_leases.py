@@ -2,7 +2,8 @@
 
 It says so in the online store, by the clock of the store: where a view has the record of its last push, under a name
 that no view has. Lists of which nobody ever said so are left alone. A rebuild that slept, and whose lists were removed
-meanwhile, finds them given up, and makes others.
+meanwhile, finds them given up, and makes others. While one goes on, others of the view are refused: each would give up
+the lists that the other one makes.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from featurectl.core.errors import FeaturectlError
-from featurectl.core.units import from_us, instant_us
+from featurectl.core.errors import FeaturectlError, RunningError
+from featurectl.core.units import SECOND_US, from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView, PushRecord
 from featurectl.online.corrupt_rows import BrokenRecordError
@@ -24,6 +25,7 @@ from featurectl.workspace.workspace import Workspace
 
 _BEAT_S: Final = 10.0
 _LEASE_US: Final = 120_000_000
+_ALIVE_US: Final = 30_000_000  # who has been silent for longer may have been killed, and is in nobody's way
 
 
 class RebuildLeases:
@@ -34,13 +36,16 @@ class RebuildLeases:
         self._place = StreamSource(project=workspace.project, env=workspace.environment.name, source=source)
 
     def say(self, generation: Generation) -> None:
-        """Say that a rebuild goes on.
+        """Say that a rebuild goes on; nothing is said of one whose lists were given up.
 
         Raises:
             StoreError: the store fails.
         """
         with closing(self._workspace.stream_state()) as state:
-            now = from_us(state.read_register(self._place).clock_us)
+            register = state.read_register(self._place)
+        if generation not in register.named():
+            return
+        now = from_us(register.clock_us)
         record = PushRecord(
             computed_at=now, watermark=None, newest_event=None, table_version=0, entities=0, rebuild_id=generation.id
         )
@@ -55,14 +60,41 @@ class RebuildLeases:
         """
         if generation.view not in self._views:
             return False
+        said_us = self._said_us(generation)
+        return said_us is not None and said_us + _LEASE_US < clock_us
+
+    def check_alone(self, view: str) -> None:
+        """Check that no rebuild of a view, `view@version`, goes on.
+
+        Raises:
+            RunningError: one does, or was killed less than half a minute ago.
+            StoreError: the store fails.
+        """
+        for generation in self._unread(view):
+            said_us = self._said_us(generation)
+            with closing(self._workspace.stream_state()) as state:
+                clock_us = state.read_register(self._place).clock_us
+            if said_us is not None and abs(clock_us - said_us) < _ALIVE_US:
+                status = f"featurectl stream status {self._place.source}"
+                hint = (
+                    f"wait until it has ended, or, where it was killed, for {_ALIVE_US // SECOND_US} s; {status} tells"
+                )
+                raise RunningError(f"another rebuild makes lists of {view} already", hint=hint)
+
+    def _unread(self, view: str) -> list[Generation]:
+        """Return the lists of a view that are written and not read yet."""
+        with closing(self._workspace.stream_state()) as state:
+            register = state.read_register(self._place)
+        return [each for each in register.named() if each.view == view and each != register.live(view)]
+
+    def _said_us(self, generation: Generation) -> int | None:
+        """Return when a rebuild said last that it goes on; None where it never has."""
         try:
             with closing(self._workspace.online_handle()) as store:
                 record = store.read_push_record(self._record_place(generation))
         except BrokenRecordError:
-            return False
-        if record is None or record.rebuild_id != generation.id:
-            return False
-        return instant_us(record.computed_at) + _LEASE_US < clock_us
+            return None
+        return None if record is None or record.rebuild_id != generation.id else instant_us(record.computed_at)
 
     @contextmanager
     def held(self, generation: Generation) -> Iterator[None]:

@@ -55,6 +55,7 @@ def rebuild_views(
         UsageError: a view is not applied, not of a stream, or not kept online; or no worker has run yet.
         DataError: the history can't be read.
         TryAgainError: what was taken is not in the log, and nobody puts it there; or workers make lists meanwhile.
+        RunningError: another rebuild of a view goes on.
         StoreError: the store or the log can't be used, or the registry is older than an erasure (FC619).
     """
     state = workspace.applied_state()
@@ -100,6 +101,7 @@ def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s
         tables.clean_restored(stream.erased)
         leases = RebuildLeases(workspace, stream.kept, source.name)
         for _ in range(_TRIES):
+            leases.check_alone(label)
             if _seed(seeded, parts, connection, leases, time.monotonic() + patience_s):
                 if mark_clean(workspace, stream, label):
                     with suppress(StoreError):  # others hold the file: the bytes go by `erase --again`

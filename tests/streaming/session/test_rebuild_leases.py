@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.core.errors import RunningError
+from featurectl.core.progress import Silent
 from featurectl.online.stream_state.base import Generation
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.seeding import Seeding, SeedingState
 from featurectl.streaming.session import rebuild_leases
 from featurectl.streaming.session.applied_streams import applied_streams
 from featurectl.streaming.session.rebuild_leases import RebuildLeases
+from featurectl.streaming.session.rebuild_views import rebuild_views
 from featurectl.workspace.workspace import Workspace
 from tests.streaming.session.swipes import Swipes
 from tests.streaming.session.test_rebuild_and_reset import generations, name_lists, ran
@@ -70,3 +73,58 @@ def test_a_rebuild_says_that_it_goes_on(
     assert ran(capsys, swipes, "rebuild", "spend")[0] == 0
     assert seen == [False, True]
     assert generations(swipes) == 1
+
+
+def test_a_rebuild_is_refused_while_another_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    step = Seeding.step
+    seen: list[str] = []
+
+    def meanwhile(seeding: Seeding, connection: StreamConnection) -> SeedingState:
+        if not seen:
+            seen.append("")
+            with pytest.raises(RunningError) as refused, swipes.workspace() as workspace:
+                rebuild_views(workspace, ["spend"], Silent())
+            seen[0] = refused.value.message
+        return step(seeding, connection)
+
+    monkeypatch.setattr(Seeding, "step", meanwhile)
+    code, out, _ = ran(capsys, swipes, "rebuild", "spend")
+    assert (code, out.count("lists made anew")) == (0, 1)
+    assert seen == ["another rebuild makes lists of spend@1 already"]
+    assert generations(swipes) == 1
+    assert ran(capsys, swipes, "rebuild", "spend")[0] == 0  # that one has ended
+
+
+@pytest.mark.parametrize(("alive_us", "code"), [(30_000_000, 75), (0, 0)], ids=["goes on", "killed"])
+def test_a_rebuild_that_was_killed_is_in_the_way_for_half_a_minute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, alive_us: int, code: int
+):
+    monkeypatch.setattr(rebuild_leases, "_ALIVE_US", alive_us)
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    name_lists(swipes, replace=False)
+    with swipes.workspace() as workspace:
+        leases_of(workspace).say(NAMED)
+    found, _, err = ran(capsys, swipes, "rebuild", "spend")
+    assert found == code
+    assert ("wait until it has ended, or, where it was killed, for 30 s" in err) == bool(code)
+    assert generations(swipes) == (2 if code else 1)
+
+
+def test_a_rebuild_whose_lists_were_given_up_says_nothing_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    name_lists(swipes, replace=False)
+    with swipes.workspace() as workspace:
+        leases = leases_of(workspace)
+        leases.say(NAMED)
+        leases.say(NAMED._replace(id="b2"))  # which nobody writes
+        assert leases.has_ended(NAMED, 2**52)
+        assert not leases.has_ended(NAMED._replace(id="b2"), 2**52)

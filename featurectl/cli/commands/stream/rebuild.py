@@ -23,7 +23,7 @@ def rebuild(
     They are made from the history and the log. Workers do so by themselves where lists are lost, or lack what is
     applied; this is for whoever doubts them, or has mended the history. It runs beside workers, or without any. Nothing
     is lost and nobody waits: answers come from the lists of before until the new ones are whole, so that nothing is
-    asked.
+    asked. While one of a view goes on, another one of it is refused (75).
     """
     from featurectl.render.stream_run import render_rebuilt
     from featurectl.streaming.session.rebuild_views import rebuild_views
