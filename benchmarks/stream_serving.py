@@ -6,8 +6,9 @@ Both views have 15 features and lie in one Redis; a list has 300 events in its w
 connection asks for both in turn: one entity, and 100. It prints the median and p99 of each, and the ratio of medians:
 first of 200 entities that are read again and again, as a server remembers what lists have said; then of those that
 nobody has read lately, as all are asked for in turn, which are more than it remembers: by a server with the extra
-`fast`, once it has compiled loops, and by one without. Lists of the first 1,000 entities come from events; those of the
-others are copies, each as of an instant of its own.
+`fast`, once it has compiled loops, and by one without; at last of all in turn by a server that has the memory to
+remember them (`--list-memory`), and what it and Redis take for that. Lists of the first 1,000 entities come from
+events; those of the others are copies, each as of an instant of its own.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ from featurectl.online.stream_state.compiled import loading
 loading.PAYS = sys.maxsize
 sys.exit(main(sys.argv[1:]))
 """
+PATIENT = ("--timeout", "20s", "--store-timeout", "20s")  # beside what compiles on a machine that is busy
 READ_AGAIN = 200  # entities, which a server remembers
 OF_EVENTS = 1_000  # entities
 LATE = 0.05  # of events, by up to a day
 LISTS = b"bench/dev/s:"
+OF_A_LIST = 15_000  # bytes, with room to spare, as what is not asked for goes first
 ASOF = slice(3, 11)  # bytes of a head, an unsigned integer
 
 
@@ -95,6 +98,22 @@ def main() -> None:
             print("not read lately, without it")
             measure(server, 1, options)
             measure(server, 100, options)
+        with served(root, words=["--list-memory", f"{options.entities * OF_A_LIST >> 20}MiB"]) as server:
+            remember(server, store.url, options.entities)
+            measure(server, 1, options)
+            measure(server, 100, options)
+
+
+def remember(server: Server, url: str, entities: int) -> None:
+    """Have a server remember the lists of all entities, and print what that takes."""
+    client = redis.Redis.from_url(url)
+    before = server.memory_mb(), client.info("memory")["used_memory"]
+    server.compile(entities)
+    for _ in range(3):  # a list is kept from the second time on
+        for start in range(0, entities, 100):
+            server.ask("streamed", range(start, start + 100))
+    took, of_redis = server.memory_mb() - before[0], client.info("memory")["used_memory"] - before[1]
+    print(f"all remembered: {took} MB more of the server, loops among them, {of_redis >> 20} MB of Redis")
 
 
 def make(root: Path, online: str, options: argparse.Namespace) -> None:
@@ -146,9 +165,14 @@ def copy_lists(url: str, entities: int) -> None:
 class Server:
     """A server, asked over one connection."""
 
-    def __init__(self, port: int, said: Path) -> None:
+    def __init__(self, port: int, said: Path, process: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._said = said
+        self._said, self._process = said, process
+
+    def memory_mb(self) -> int:
+        """Return what the process takes."""
+        lines = Path(f"/proc/{self._process}/status").read_text().splitlines()
+        return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("VmRSS"))
 
     def ask(self, view: str, cards: Sequence[int]) -> float:
         """Ask for all features of some entities, and return how long that took, in seconds."""
@@ -171,12 +195,12 @@ class Server:
 
 
 @contextmanager
-def served(root: Path, program: Sequence[str] = ("-m", "featurectl")) -> Iterator[Server]:
+def served(root: Path, program: Sequence[str] = ("-m", "featurectl"), words: Sequence[str] = ()) -> Iterator[Server]:
     """Serve a repository."""
     port, said = free_port(), root / "said.txt"
-    words = [sys.executable, *program, "serve", "-C", str(root), "--port", str(port)]
+    command = [sys.executable, *program, "serve", "-C", str(root), "--port", str(port), *PATIENT, *words]
     with said.open("w") as stderr:
-        process = subprocess.Popen(words, stderr=stderr)
+        process = subprocess.Popen(command, stderr=stderr)
     try:
         for _ in range(300):
             time.sleep(0.1)
@@ -187,7 +211,7 @@ def served(root: Path, program: Sequence[str] = ("-m", "featurectl")) -> Iterato
                     break
             except OSError:
                 continue
-        yield Server(port, said)
+        yield Server(port, said, process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-MOST_BYTES: Final = 4 << 20
+from featurectl.online.stream_state import known_answers
+
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
 _WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
@@ -17,11 +18,11 @@ _NOTHING: Final[_KnownList] = None, 0
 class KeptLists:
     """Keys of lists that were read lately, in `most` bytes; of some the elements, which are those of the server.
 
-    What was not asked for a while goes first.
+    Without `most` there is as much room as for what lists have said. What was not asked for a while goes first.
     """
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        self.most = known_answers.HELD.most if most is None else most
         self._young: dict[bytes, _KnownList] = {}
         self._old: dict[bytes, _KnownList] = {}
         self._size = 0  # of the young ones
@@ -59,7 +60,7 @@ class KeptLists:
     def keep(self, key: bytes, elements: list[bytes]) -> None:
         """Keep a list of whose change the server will say."""
         size = _OF_A_KEY + sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
-        self._put(key, _KEY_ALONE if size > self._most // 2 else (elements, size))
+        self._put(key, _KEY_ALONE if size > self.most // 2 else (elements, size))
 
     def drop(self, key: bytes) -> None:
         """Forget the elements of a list, which has changed; its key stays known."""
@@ -70,7 +71,7 @@ class KeptLists:
 
     def _put(self, key: bytes, known: _KnownList) -> None:
         self._size += known[1] - self._young.get(key, _NOTHING)[1]
-        if self._size > self._most // 2:
+        if self._size > self.most // 2:
             self._old, self._young, self._size = self._young, {}, known[1]
         self._young[key] = known
         self._old.pop(key, None)

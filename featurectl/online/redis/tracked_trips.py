@@ -33,6 +33,7 @@ _PROTOCOL: Final = 3
 _LONGEST_REST: Final = 1_024  # trips
 _OF_THE_BUDGET: Final = 0.5  # for the connection, without which a trip goes, too
 MOST_TRACKED: Final = 20_000  # lists of one connection: the server holds so many messages of one that reads no more
+_OF_SO_MANY: Final = 32 << 20  # bytes of lists: where there is room for more, so many more are tracked
 RENEWED_S: Final = 86_400.0  # what the server remembers of a connection that has ended stays until lists are written
 
 
@@ -42,6 +43,7 @@ class TrackedTrips(RedisTrips):
     def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
         super().__init__(client, budget_s)
         self._promises = ServerPromises(MOST_TRACKED)
+        self._most = MOST_TRACKED * max(1, self._promises.kept.most // _OF_SO_MANY)
         self._connection: Any = None
         self._begun_s = 0.0
         self._tracked: TrackedTrip | None = None  # that is under way
@@ -140,7 +142,7 @@ class TrackedTrips(RedisTrips):
     async def _leave(self) -> None:
         """Close that connection: of what was read there nothing is known any more."""
         connection, self._connection, self._has_served = self._connection, None, False
-        self._promises.end(MOST_TRACKED)
+        self._promises.end(self._most)
         if connection is not None:
             with suppress(redis.RedisError):
                 await connection.disconnect(nowait=True)

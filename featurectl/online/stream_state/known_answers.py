@@ -93,6 +93,14 @@ class HeldAnswers:
 HELD: Final = HeldAnswers(_MOST_BYTES)
 
 
+def hold_lists(most_bytes: int) -> None:
+    """Have this process take so much memory at most for lists that are read again.
+
+    Half of it is for lists as they were read, on each connection that hears of changes, half for what they have said.
+    """
+    HELD.most = most_bytes // 2
+
+
 class KnownAnswers:
     """What lists of one layout have said about the features of one view; all in a process share the room."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from featurectl.online.base import OnlineView
+from featurectl.online.redis.kept_lists import KeptLists
 from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.known_answers import NEVER_US, KnownAnswers, ReadValues
+from featurectl.online.stream_state.known_answers import NEVER_US, KnownAnswers, ReadValues, hold_lists
 from featurectl.online.stream_state.record import pack_record
 from tests.online.stream_state.events import SECOND, Stream, compacted
 from tests.online.stream_state.test_joined_lists import alone, bits, streams_of
@@ -166,3 +167,18 @@ def test_what_is_held_is_bounded_and_what_is_asked_for_stays(monkeypatch: pytest
     large = EntityList(elements=[b"\x81" + bytes(60_000)], marks=None)
     keep(known, large, ANSWER)
     assert known.find(large, 100) is None
+
+
+def test_memory_of_lists_is_for_what_was_read_and_what_was_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(1_000))
+    hold_lists(100_000)
+    assert (known_answers.HELD.most, KeptLists().most, KeptLists(500).most) == (50_000, 50_000, 500)
+
+
+def test_without_memory_nothing_is_known(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(1_000))
+    hold_lists(0)
+    known, kept = KnownAnswers(), KeptLists()
+    keep(known, LIST, ANSWER)
+    kept.keep(b"key", [b"x" * 2_000])
+    assert (known.find(LIST, 100), kept.find(b"key")) == (None, None)

@@ -10,6 +10,7 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.redis import tracked_trips
+from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.base import ListsAsk
 from tests.online.stream_state.tracked_source import ASKS, KEYS, connections_of, reading, run
 
@@ -94,6 +95,26 @@ def test_the_server_remembers_a_connection_once(server, source, written, monkeyp
             return client.info("stats")["tracking_total_items"]
 
     assert run(server.url, read) <= len(KEYS) + 1
+
+
+@pytest.fixture(params=[1, 4])
+def memories(request, monkeypatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(0))
+    monkeypatch.setattr(tracked_trips, "MOST_TRACKED", 6)
+    known_answers.hold_lists(request.param * (64 << 20))
+    return request.param
+
+
+@pytest.mark.usefixtures("written")
+def test_of_more_lists_is_heard_where_they_have_more_memory(server, source, memories):
+
+    async def read(reader):
+        for key in KEYS * 4:
+            await reader.read(source, [ListsAsk(view="spend@1", entities=[key])])
+        with server.client() as client:
+            return client.info("stats")["tracking_total_keys"]
+
+    assert run(server.url, read) == min(memories * 6, len(KEYS) + 1)
 
 
 @pytest.fixture(params=[1e9, 0.0])
