@@ -121,6 +121,15 @@ def test_a_client_says_which_worker_has_to_run(shop: Shop):
         client.get(["spend:count_1h"], {"card": ["c1"]})
 
 
+def test_lists_are_counted_by_whether_it_was_known_what_they_say(shop: Shop):
+    shop.swipe(2.0)
+    with shop.served() as client:
+        assert [values(ask(client)) for _ in range(3)] == [[1, 2.0]] * 3
+        found = client.get("/metrics").text
+    assert 'featurectl_stream_lists_total{answer="known"} 1.0' in found  # what is read twice is kept
+    assert 'featurectl_stream_lists_total{answer="unknown"} 2.0' in found
+
+
 @pytest.mark.long
 def test_what_a_worker_has_taken_is_answered_at_once_with_its_asof(shop: Shop):
     shop.swipe(2.0)

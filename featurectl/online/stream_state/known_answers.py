@@ -58,6 +58,12 @@ class HeldAnswers:
         self._young: dict[_Key, _Held | None] = {}
         self._old: dict[_Key, _Held | None] = {}
         self._size = 0  # of the young ones
+        self.known = self.unknown = 0  # lists that were asked for
+
+    def see(self, known: int, unknown: int) -> None:
+        """Count lists that were asked for: of which it was known what they say, and others."""
+        self.known += known
+        self.unknown += unknown
 
     def find(self, key: _Key) -> _Held | None:
         """Return what is held under a key, which is young again then."""

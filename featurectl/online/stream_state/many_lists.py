@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader
@@ -35,6 +36,7 @@ class ManyLists:
         """Return what lists say as of a register's `asof` or that of their heads; None of those to be read alone."""
         read = [None if each is None else self.known.find(each, asof_us) for each in found]
         left = [i for i, one in enumerate(read) if one is None]
+        known_answers.HELD.see(len(read) - len(left), len(left))
         if left and (compiled := self._by_loops()) is not None:
             self._take(read, left, found, compiled.answers([found[i] for i in left], asof_us))
             left = [i for i in left if read[i] is None]
