@@ -18,10 +18,11 @@ from featurectl.cli.main import main
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us
 from featurectl.online.stream_state.compiled import loading
-from featurectl.online.stream_state.compiled.loading import LOADED, load_loops
+from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.streaming.topics.all_topic_kinds import open_topics
+from tests.online.stream_state.compiled_loops import shared_loops
 from tests.servers.redis import RedisServer, redis_server
 
 LIMIT_S = 120
@@ -214,7 +215,7 @@ def test_a_store_that_hangs_is_told_of_in_time(tmp_path: Path, store: RedisServe
 def test_lists_are_read_by_compiled_loops_once_many_were(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    load_loops()  # and keep what was compiled
+    shared_loops()  # and keep what was compiled
     monkeypatch.setattr(loading, "PAYS", 1)
     monkeypatch.setattr(LOADED, "loops", None)
     shop.swipe(2.5)

@@ -11,7 +11,9 @@ import pytest
 
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
+from tests.online.stream_state.compiled_loops import shared_loops
 from tests.online.stream_state.losses import PostgresLosses, RedisLosses, SqliteLosses
 from tests.online.stream_state.real_store import Losses
 from tests.online.stream_state.tracked_source import Written
@@ -98,3 +100,9 @@ def written(state: StreamState, source: StreamSource) -> Iterator[Written]:
     """A source in that server, whose lists are written."""
     with closing(state.connect(source)) as connection:
         yield Written(connection)
+
+
+@pytest.fixture(scope="session")
+def loops() -> Loops:
+    """The compiled loops over lists, compiled by one process of all that ask for them."""
+    return shared_loops()

@@ -15,7 +15,6 @@ from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.compiled.loading import load_loops
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
 from featurectl.online.stream_state.head import HEAD
 from featurectl.online.stream_state.joined_lists import open_list
@@ -46,13 +45,6 @@ WORDS: Final = (
     b"\xdb\xff\xff\xff\xff",
     b"\x7f" + b"\xff" * 7,
 )
-
-
-@pytest.fixture(scope="module")
-def loops() -> Loops:
-    found = load_loops()
-    assert isinstance(found, Loops), found
-    return found
 
 
 def layout_with(*ties: str, has_dedup: bool = False) -> ListLayout:

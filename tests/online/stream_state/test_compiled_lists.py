@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.compiled.loading import load_loops
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
 from featurectl.online.stream_state.known_answers import ReadValues
 from tests.online.stream_state.events import BEGIN, SECOND, Stream
@@ -24,13 +23,6 @@ from tests.online.stream_state.test_joined_lists import (
 from tests.seeds import seeds_from
 
 SAMPLE, WHOLE = 40, 4_000
-
-
-@pytest.fixture(scope="module")
-def loops() -> Loops:
-    found = load_loops()
-    assert isinstance(found, Loops), found
-    return found
 
 
 def reader_of(stream: Stream, loops: Loops) -> CompiledReader:

@@ -16,7 +16,7 @@ import pytest
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compiled import loading
-from featurectl.online.stream_state.compiled.loading import LoadedLoops, load_loops
+from featurectl.online.stream_state.compiled.loading import LoadedLoops
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.layout import layout_of
 from featurectl.online.stream_state.many_lists import ManyLists
@@ -28,10 +28,8 @@ WAIT_S = 120.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled() -> Loops:
+def compiled(loops: Loops) -> Loops:
     """What other processes read from then on: to compile it they would take long beside other tests."""
-    loops = load_loops()
-    assert isinstance(loops, Loops), loops
     return loops
 
 
@@ -148,10 +146,7 @@ def test_a_compiler_ends_with_its_server(loaded: LoadedLoops, tmp_path: Path):
     assert reports.said == []
 
 
-def test_loops_that_add_otherwise_are_not_used():
-    loops = load_loops()
-    assert isinstance(loops, Loops)
-
+def test_loops_that_add_otherwise_are_not_used(loops: Loops):
     def windows(*of: Any) -> Any:
         found = loops.windows(*of)
         found.values[0, -1] += 1  # the last bit of a sum
@@ -163,7 +158,7 @@ def test_loops_that_add_otherwise_are_not_used():
     assert said.startswith("numba reads a list otherwise than numpy ")
 
 
-def test_many_lists_are_read_by_loops_where_there_are_some(monkeypatch: pytest.MonkeyPatch):
+def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeypatch: pytest.MonkeyPatch):
     feature = Feature(name="total", op="sum", column="amount", dtype="float64", window_us=600 * SECOND)
     view = view_of("event", [feature], Random(1), is_named=False)
     layout = layout_of(replace(view, source=replace(view.source, tiebreak=())))
@@ -173,8 +168,7 @@ def test_many_lists_are_read_by_loops_where_there_are_some(monkeypatch: pytest.M
         record = EventRecord(0, i, BEGIN - SECOND, BEGIN, 0, (), values)
         lists.append(EntityList(elements=[pack_record(record, layout)], marks=None))
     before = ManyLists([feature], layout).values(lists, BEGIN)
-    loops, called = load_loops(), list[int]()
-    assert isinstance(loops, Loops)
+    called = list[int]()
 
     def windows(*of: Any) -> Any:
         called.append(1)
