@@ -213,16 +213,15 @@ def test_no_module_is_part_of_an_import_cycle():
     ids=["at its top", "in a function", "for types"],
 )
 def test_the_layer_test_itself_sees_an_import_cycle(tmp_path, back):
-    rooms = tmp_path / "app" / "rooms"
-    rooms.mkdir(parents=True)
-    for folder in (rooms, rooms.parent):
+    rooms, later = [tmp_path / name / "app" / "rooms" for name in ("before", "after")]
+    for folder in (rooms, rooms.parent, later, later.parent):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
-    (rooms / "one.py").write_text("from app.rooms import two\n")
-    (rooms / "two.py").write_text("import json\n")
+    for folder, text in ((rooms, "import json\n"), (later, back)):
+        (folder / "one.py").write_text("from app.rooms import two\n")
+        (folder / "two.py").write_text(text)
     assert import_cycles(rooms.parent) == []
-    (rooms / "two.py").write_text(back)
-    facts.cache_clear()
-    assert import_cycles(rooms.parent) == ["app.rooms.one -> app.rooms.two -> app.rooms.one"]
+    assert import_cycles(later.parent) == ["app.rooms.one -> app.rooms.two -> app.rooms.one"]
 
 
 def test_nothing_outside_the_engines_imports_one_of_them():

@@ -27,6 +27,7 @@ for words in ([], ["-m", "stress"]):
 """
 
 
+@pytest.mark.long
 def test_a_campaign_is_left_out_unless_it_is_asked_for():
     command = [sys.executable, "-c", BOTH, CAMPAIGN]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=False)

@@ -66,6 +66,7 @@ def test_looking_is_what_the_commands_say(project, capsys):
     assert project.list(select="tag:money")[0].name == "spend"
 
 
+@pytest.mark.long
 def test_watching_is_what_the_commands_say(project, capsys):
     rows = of_command(capsys, "status", code=1)["rows"]
     found = project.status()

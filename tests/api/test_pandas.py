@@ -189,6 +189,7 @@ def test_inputs_and_label_are_what_an_estimator_fits(shared_project):
         unlabelled.xy("bougt")
 
 
+@pytest.mark.long
 def test_categories_of_a_model_are_those_that_an_estimator_of_pandas_fits(project):
     from pathlib import Path
 

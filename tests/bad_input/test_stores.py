@@ -124,6 +124,7 @@ def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
         assert "= featurectl materialize --full VIEW makes the table anew" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["{nothing", None])
 @pytest.mark.sample(1)
 def test_a_rebuild_sets_a_log_aside_that_can_not_be_read(live, damage):

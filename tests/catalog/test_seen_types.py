@@ -55,6 +55,7 @@ def types(asked):
     }
 
 
+@pytest.mark.long
 def test_list_show_and_search_say_the_types_of_what_was_read(shop, capsys):
     assert {name for name, dtype in types(shop).items() if dtype == "unknown"} == TYPES.keys() - {"spend:count_7d"}
     assert main(["materialize", "-q"]) == 0

@@ -178,6 +178,7 @@ def test_a_profile_that_is_gone_hides_nothing_else(shop, capsys):
     assert "count of rows over 7d" in text
 
 
+@pytest.mark.long
 def test_where_a_profile_is_gone_or_of_a_retired_version_another_is_read(shop, capsys):
     more = (shop / "objects.yaml").read_text().replace("n_estimators: 5", "n_estimators: 6")
     (shop / "objects.yaml").write_text(more)

@@ -87,6 +87,7 @@ def test_without_an_alias_a_plan_says_that_one_would_help(plain):
     assert "`aliases` of a renamed feature keep its old name answered" in change["notes"][-1]
 
 
+@pytest.mark.long
 def test_a_rename_that_changes_the_feature_too_is_breaking_and_answers(plain):
     plain.change(("{name: total, expr: amount * 2}", "{name: triple, aliases: [total], expr: amount * 3}"))
     before = plain.values("latest:total")
@@ -97,6 +98,7 @@ def test_a_rename_that_changes_the_feature_too_is_breaking_and_answers(plain):
     assert plain.values("latest:total")["total"] == [None if v is None else v * 1.5 for v in before["total"]]
 
 
+@pytest.mark.long
 def test_a_feature_that_takes_a_stored_name_is_computed_apart(plain):
     plain.change(RENAMED[3])
     plain.bring_up()
@@ -111,6 +113,7 @@ def test_a_feature_that_takes_a_stored_name_is_computed_apart(plain):
     assert now["total"] == [None if v is None else v * 2.5 for v in before["double"]]
 
 
+@pytest.mark.long
 def test_a_saved_plan_renames_and_holds_no_name_that_is_none(plain, capsys):
     plain.change(RENAMED[3])
     assert main(["plan", "--out", "p.json", "-q"]) == 0
@@ -181,6 +184,7 @@ tests:
 """
 
 
+@pytest.mark.long
 def test_feature_tests_may_expect_the_old_names(plain, capsys):
     model = MODEL.replace("{payments: [spend_7d, ratio]}", '{view: payments, features: "*", prefix: p_}')
     plain.write(EVENTS + LATEST + model + TESTS)
@@ -257,6 +261,7 @@ def test_what_is_applied_is_shown_by_its_name_of_now(plain, capsys):
     ]
 
 
+@pytest.mark.long
 def test_why_names_values_as_they_are_called_now_without_an_online_store(plain, tmp_path, capsys):
     plain.change(*RENAMED)
     plain.bring_up()

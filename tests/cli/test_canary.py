@@ -63,6 +63,7 @@ def test_a_version_that_fails_a_gate_of_now_gets_no_canary(root, capsys):
     assert state_of(root) == before
 
 
+@pytest.mark.long
 def test_the_canary_is_the_one_that_was_applied_not_the_one_of_the_file(root):
     path = root / "models.yaml"
     path.write_text(path.read_text().replace("percent: 30", "percent: 60"))

@@ -80,6 +80,7 @@ def test_materialize_names_them_too(asked, tmp_path, path):
     assert all(error["hint"].startswith("bring back the data as it was, or change what reads am") for error in errors)
 
 
+@pytest.mark.long
 def test_whole_numbers_that_became_fractions_are_to_be_declared(asked, tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "o.yaml").write_text(OBJECTS.replace("orders.PARQUET", "parts/*.csv"))

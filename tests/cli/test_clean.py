@@ -65,6 +65,7 @@ def files(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and ".db" not in path.name}
 
 
+@pytest.mark.long
 def test_nothing_is_removed_of_a_project_whose_parts_are_all_needed(shop):
     shop.run("train", "m")
     age(shop.root)
@@ -116,6 +117,7 @@ def test_versions_of_a_model_that_was_removed_hold_on_to_no_view(shop):
     assert found(shop) == {}
 
 
+@pytest.mark.long
 def test_a_table_that_a_manifest_pins_stays(shop):
     shop.run("training-set", "m", "--out", "rows.parquet")
     new_version(shop)
@@ -322,6 +324,7 @@ def test_small_files_of_days_that_are_over_are_made_into_one(shop):
     assert shop.run("clean").out == "Nothing to remove.\n"
 
 
+@pytest.mark.long
 def test_files_that_a_running_canary_is_judged_by_stay_small(shop):
     keep_log(shop)
     shop.run("train", "m")
@@ -348,6 +351,7 @@ def test_predictions_are_kept_as_long_as_the_environment_says(shop):
     assert found(shop, "--predictions-older-than", "20d") == {}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("words", [("clean",), ("push", "--remove", "v@1")])
 def test_rows_whose_count_is_broken_are_removed_all_the_same(tmp_path, monkeypatch, capsys, redis_url, words):
     environment = model_shop.PROJECT.replace("sqlite:///on.db", redis_url).replace("shop", f"p{uuid.uuid4().hex}")

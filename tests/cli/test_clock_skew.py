@@ -93,6 +93,7 @@ def test_an_instant_that_the_stores_clock_has_not_reached_is_refused(run, comman
     assert served(run) == (1, "PRESENT")
 
 
+@pytest.mark.long
 def test_what_would_be_done_in_the_future_may_be_asked(run):
     assert run("push", "--dry-run", "--as-of", FAR)[0] == run("materialize", "--dry-run", "--as-of", FAR)[0] == 0
     assert run("get", "spend", "customer=a", "--as-of", FAR)[0] == 0
@@ -181,6 +182,7 @@ def test_a_table_of_the_future_is_told_and_made_anew(run, tmp_path):
     assert states(run)[0] == run("materialize")[0] == 0
 
 
+@pytest.mark.long
 def test_a_table_of_the_future_that_is_offline_only_is_told(run, tmp_path):
     (tmp_path / "views.yaml").write_text(OBJECTS.replace("source: orders, f", "source: orders, online: false, f"))
     assert run("apply", "--auto-approve", "-q")[0] == 0
@@ -205,6 +207,7 @@ def test_rows_that_are_gone_are_counted_and_come_back(run, redis_url):
     assert states(run)[0] == run("verify", "--store")[0] == 0
 
 
+@pytest.mark.long
 def test_a_fixed_now_is_held_against_no_clock(run):
     for words in (("apply", "--auto-approve", "-q"), ("materialize",), ("push",), ("status",)):
         code, out, err = run(*words, "--env", "still")
@@ -226,6 +229,7 @@ def test_the_clock_of_the_registry_counts_for_tables(tmp_path, monkeypatch, caps
     assert main(["materialize", "--no-online", "--allow-future", "-q"]) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("behind_s", "found"), [(0, [1]), (50, [1]), (300, [None])])
 @pytest.mark.sample(1)
 def test_a_reader_whose_clock_is_a_little_behind_finds_what_was_pushed(run, monkeypatch, behind_s, found):
@@ -236,6 +240,7 @@ def test_a_reader_whose_clock_is_a_little_behind_finds_what_was_pushed(run, monk
     assert values == {"count_30d": found, "n": [7]}
 
 
+@pytest.mark.long
 def test_a_server_with_a_clock_behind_refuses_what_it_would_call_not_found(run, monkeypatch, capsys):
     assert run("push")[0] == 0
     asked = {"features": ["spend:count_30d"], "entities": {"customer": ["a"]}}
@@ -250,6 +255,7 @@ def test_a_server_with_a_clock_behind_refuses_what_it_would_call_not_found(run, 
     assert re.search(r" warning pushed_ahead \[\d+\]: latest@1 was pushed as of ", err)
 
 
+@pytest.mark.long
 def test_who_asks_as_of_an_instant_finds_nothing_later(run):
     assert run("push")[0] == 0
     with open_client(".") as client:

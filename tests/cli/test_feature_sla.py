@@ -78,6 +78,7 @@ def test_an_alert_by_sla_tells_of_the_features_that_break_their_own(shop):
     assert shop("validate")[0] == 1
 
 
+@pytest.mark.long
 def test_the_catalog_says_which_sla_holds_for_a_feature(shop):
     (shop.root / "views.yaml").write_text(OWN)
     shop("apply", "--auto-approve")

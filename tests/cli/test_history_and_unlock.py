@@ -104,6 +104,7 @@ def test_models_and_aliases_stand_in_the_history_and_have_no_plan(registry, caps
     assert result(capsys, "history", "3")["entry"]["plan"] is None
 
 
+@pytest.mark.long
 def test_a_trained_model_is_told_by_whom_and_when(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(write_shop(tmp_path))
     monkeypatch.setattr("featurectl.workspace.actor.caller", lambda: "ana@host")

@@ -43,6 +43,7 @@ def shop(tmp_path, monkeypatch, capsys):
     return made
 
 
+@pytest.mark.long
 def test_train_leaves_rows_later_than_now_out_and_once_more_too(shop):
     said = shop.run("train", "pays")
     assert "left out: 24 rows later than now" in said.out
@@ -76,6 +77,7 @@ def test_every_key_as_of_now_is_no_later_row(shop):
     assert "warning" not in said.err
 
 
+@pytest.mark.long
 def test_python_warns_of_later_rows(shop):
     project = featurectl.open_project()
     with warnings.catch_warnings():

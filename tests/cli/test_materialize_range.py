@@ -65,6 +65,7 @@ def test_a_table_begins_at_since_and_a_range_is_filled_in(run):
     assert "0 of 3 tables changed" in run()
 
 
+@pytest.mark.long
 def test_a_range_is_filled_in_though_the_table_had_to_be_rebuilt_first(run, shop):
     run("spend", "--since", "2026-01-07T00:00:00Z")
     text = (shop / "orders.csv").read_text().replace("10.5", "11.5")

@@ -79,6 +79,7 @@ def test_a_text_that_only_the_data_knows_is_told_with_the_line_to_write(write, c
     assert trained(capsys)[0] == 0
 
 
+@pytest.mark.long
 def test_a_time_that_only_the_data_knows_is_told_with_the_derived_feature(write, capsys):
     write('{feature: "latest:seen"}')
     code, err = trained(capsys)

@@ -82,6 +82,7 @@ def test_categories_that_training_found_come_with_the_export(shop):
     assert "input c is a category, and nobody knows the codes that it was trained on" in said
 
 
+@pytest.mark.long
 def test_an_imported_version_is_not_trained_once_more(shop):
     make_imported(shop)
     for more in ((), ("--register",)):
@@ -126,6 +127,7 @@ def test_inputs_of_other_names_are_refused(shop, names, told):
     assert shop.run("models", "list").out.startswith("No model is trained yet")
 
 
+@pytest.mark.long
 def test_inputs_without_names_are_taken_in_their_order(shop):
     shop.make(PLAIN)
     put_file(shop, "model.txt", names=None)

@@ -157,6 +157,7 @@ def test_a_process_that_can_not_start_is_an_error_and_leaves_no_pipe_open(monkey
     assert len(list(handles.iterdir())) == before
 
 
+@pytest.mark.long
 def test_a_path_that_is_no_text_is_said_at_once():
     with open_process(ProcessLimits(seconds=120)) as process:
         begin = time.monotonic()

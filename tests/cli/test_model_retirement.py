@@ -114,6 +114,7 @@ def test_what_is_needed_is_not_retired_and_the_error_names_a_command(shop, name,
     assert set(standing(shop).values()) == {"registered"}
 
 
+@pytest.mark.long
 def test_a_dry_run_says_the_same_and_retires_nothing(shop):
     two_views(shop)
     before = history(shop)

@@ -187,6 +187,7 @@ def test_an_unset_variable_is_named_when_needed_and_the_message_waits(shop, monk
     assert (code, len(hook.taken)) == (1, 1)
 
 
+@pytest.mark.long
 def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monkeypatch):
     change(shop.root, "notify: [file]", "notify: [hook]")
     shop("apply", "--auto-approve")
@@ -210,6 +211,7 @@ def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monk
     assert shop("monitor", "check", "--again", "--dry-run")[0] == 64
 
 
+@pytest.mark.long
 def test_a_refused_end_is_sent_on_request_and_an_outdated_begin_is_not(shop, monkeypatch):
     change(shop.root, "notify: [file]", "notify: [file, hook]")
     shop("apply", "--auto-approve")
@@ -232,6 +234,7 @@ def test_a_refused_end_is_sent_on_request_and_an_outdated_begin_is_not(shop, mon
         )
 
 
+@pytest.mark.long
 def test_a_message_to_a_notifier_that_is_gone_is_given_up_without_a_miss(shop):
     change(shop.root, "notify: [file]", "notify: [file, hook]")
     change(shop.root, "severity: critical", "severity: info")

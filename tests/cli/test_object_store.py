@@ -149,6 +149,7 @@ def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(shop):
     assert len(log.files([1], now - timedelta(hours=1), now)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("answered")
 def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, shop):
     now = datetime.now(UTC)

@@ -79,6 +79,7 @@ def test_an_older_checkout_is_told_and_refused(shop):
     assert shop.run("apply", "--auto-approve").code == 0, "what is applied now is older, and main contains it"
 
 
+@pytest.mark.long
 def test_a_saved_plan_of_an_older_checkout_is_refused_too(shop):
     shop.git("checkout", "-q", shop.first)
     assert shop.run("plan", "--out", "plan.json").code == 1

@@ -45,6 +45,7 @@ def test_the_versions_of_a_manifest_are_pinned_once(shop):
     assert sorted(pin.table_version for pin in pins(shop)) == [0, 1]
 
 
+@pytest.mark.long
 def test_what_is_pinned_or_trained_on_is_kept_by_the_vacuum(shop, monkeypatch):
     assert training_set() == 0
     kept = []

@@ -124,6 +124,7 @@ def test_comments_order_and_defaults_written_out_change_nothing(repo, capsys):
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
 
 
+@pytest.mark.long
 def test_a_feature_that_is_left_out_stands_in_the_plan_and_comes_back(repo, capsys):
     run(capsys, "apply", "--auto-approve")
     run(capsys, "materialize", "--as-of", "2026-01-02")

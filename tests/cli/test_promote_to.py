@@ -132,6 +132,7 @@ def test_it_gets_the_next_number_and_the_champion_there_is_the_one_before(shop):
     assert "in place of version 3" in shop.run("models", "rollback", "m", "--env", "prod").out
 
 
+@pytest.mark.long
 def test_gates_are_measured_there_and_a_failed_one_keeps_it_rejected(shop):
     gate_model(shop, "{min_accuracy: 1, max_brier: 0.01, min_accuracy_gain_over_champion: -1}")
     train_another(shop, code=1)
@@ -158,6 +159,7 @@ def test_the_gain_is_over_the_champion_there(shop):
     assert "the champion is version 1 still" in told
 
 
+@pytest.mark.long
 def test_views_without_tables_are_filled_by_one_command(shop):
     second = "  - {name: w, entity: key, source: s, features: [{name: other, expr: amount}]}\nmodels:"
     change(shop.root, "models:", second)
@@ -223,6 +225,7 @@ def test_a_file_that_is_gone_registers_nothing(shop):
     assert state_of(shop).model_versions == ()
 
 
+@pytest.mark.long
 def test_an_import_goes_on_without_evidence_and_is_no_champion_by_itself(shop):
     shop.run("models", "export", "m@1", "--out", "exported")
     told = shop.run("models", "import", "m", "--file", "exported/model.txt", "--env", "prod").out

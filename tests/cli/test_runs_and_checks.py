@@ -161,6 +161,7 @@ alerts:
 """
 
 
+@pytest.mark.long
 def test_alerts_fire_for_checks_reported_as_failed_and_for_failed_runs(shop, capsys):
     (shop / "alerts.yaml").write_text(ALERTS)
     (shop / "o.yaml").write_text(OBJECTS.replace("[1, 3]", "[1, 9]"))

@@ -72,6 +72,7 @@ def test_a_notifier_is_tried_out_by_a_message_of_no_alert(shop, monkeypatch):
     assert (shop.root / "r.db").read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_silence_is_kept_to_listed_and_ended(shop):
     code, out, _ = shop(
         "monitor", "silence", "st*", "--for", "2h", "--reason", "a move", "--as-of", STALE, "-o", "json"

@@ -76,6 +76,7 @@ def test_untouched_it_is_scored_and_served_on_its_own_version(shop):
     assert [view.online.version for view in now.models["m", 1].reader.features.views] == [1]
 
 
+@pytest.mark.long
 def test_a_version_bound_to_another_version_of_the_view_is_refused(shop):
     edit_version(lambda found: found["view_versions"].update(v=2))
     said = refused(shop, "input good was trained on v@1, and v@2 is read")

@@ -185,6 +185,7 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
 OF_KEYS = "training-set --features customer_orders:* --keys-from customer_orders --at 2026-01-07 --out t.parquet"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("before", "command", "is_idle"),
     [

@@ -147,6 +147,7 @@ def test_the_freshness_of_a_stream_is_how_far_its_log_is(tmp_path: Path, run: Ca
     assert ("swipes (source)" in said, "WARN" in said, "no worker has run" in said) == (True, True, True)
 
 
+@pytest.mark.long
 def test_what_workers_keep_online_is_not_pushed(tmp_path: Path, run: Callable[..., str]):
     commit(tmp_path, 0, 1)
     run("materialize")
@@ -219,6 +220,7 @@ def test_small_files_of_rejected_events_are_put_together(
     assert (table.small_files(opened), table.rows(opened), opened.state.partitions["swipes/0"].end) == (1, 3, 3)
 
 
+@pytest.mark.long
 def test_a_log_that_is_broken_is_an_error_of_its_source(tmp_path: Path, run: Callable[..., str]):
     commit(tmp_path, 0, 1)
     commit(tmp_path, 1, 30)
@@ -251,6 +253,7 @@ def test_a_new_version_of_a_view_is_made_while_events_come(tmp_path: Path, run: 
     assert (made["version"], made["action"], made["rows_written"]) == (2, "rebuild", 4)  # repeats are known for longer
 
 
+@pytest.mark.long
 def test_a_table_from_before_the_log_answers_up_to_where_that_begins(tmp_path: Path, run: Callable[..., str]):
     run("materialize")
     asked = ("training-set", "--features", "spend:*", "--spine", "spine.csv", "--out", "x.csv", "-q")

@@ -288,6 +288,7 @@ def test_tables_of_a_version_are_there_after_a_vacuum(shop, monkeypatch):
     assert "the same metrics, the same bytes" in shop.run("train", "m", "--from-version", "1").out
 
 
+@pytest.mark.long
 def test_a_version_without_a_card_or_manifest_is_told_so(shop):
     shop.make()
     with open_workspace(Path.cwd(), "dev", None, "unread") as workspace:

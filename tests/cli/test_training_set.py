@@ -180,6 +180,7 @@ def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, a
     assert Path(name).read_bytes() != first
 
 
+@pytest.mark.long
 def test_all_features_of_a_view_are_those_that_it_had(shop):
     """A feature that was added since stands in no set made again, be it over a column that the old table lacks."""
     command = ["training-set", "--features", "last_order:*", "--spine", "spine.csv", "--out"]
@@ -240,6 +241,7 @@ def test_a_spine_that_has_moved_is_read_where_it_is(shop):
     assert manifest("p.parquet")["options"]["spine"] == "moved.parquet"
 
 
+@pytest.mark.long
 def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     document = manifest("o.parquet")
@@ -379,6 +381,7 @@ def test_a_damaged_manifest_is_told_and_never_a_fault_of_ours(shop, capsys, step
     assert codes == {0, 1, 64}
 
 
+@pytest.mark.long
 def test_a_label_that_counts_its_own_row_is_warned_of_where_it_is_made(shop):
     objects = (shop.root / "objects.yaml").read_text().replace(", {request: {n: int64}}", "")
     objects = objects.replace("source: asks\n      time: at", "source: orders\n      time: ordered_at")

@@ -117,6 +117,7 @@ def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop,
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shop")
 def test_a_range_of_a_transform_has_no_end(capsys):
     capsys.readouterr()
@@ -146,6 +147,7 @@ feature_views:
 """
 
 
+@pytest.mark.long
 def test_late_rows_of_a_transform_are_told_of_until_since_takes_them(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "featurectl.yaml").write_text(PROJECT)

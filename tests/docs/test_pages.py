@@ -10,8 +10,10 @@ RUN = [page for page in PAGES if any(block.language == "console" for block in re
 SERVERS = "docs/how-to/production.md"
 LONG = (
     "docs/how-to/clean-up.md",
+    "docs/how-to/deploy.md",
     "docs/how-to/from-hand-written-sql.md",
     "docs/how-to/import-a-model.md",
+    "docs/how-to/pipelines.md",
     "docs/how-to/promote-to-another-environment.md",
     "docs/how-to/read-iceberg.md",
     "docs/how-to/restore.md",

@@ -100,6 +100,7 @@ def grow(url: str, who: str, count: int, projects: Sequence[str]) -> None:
     registry.close()
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 def test_changes_of_one_project_by_two_processes_wait_for_each_other(registry_url, registry):
     half = APPLIES // 2

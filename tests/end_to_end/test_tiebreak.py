@@ -92,6 +92,7 @@ def test_a_tiebreak_decides_whatever_the_order_of_the_rows(repository, capsys, o
     check(repository, capsys)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "first", [[3], [1, 2], [2, 1, 0], *(pytest.param(f, marks=pytest.mark.stress) for f in ([0], [0, 3]))]
 )

@@ -69,6 +69,7 @@ def test_a_landing_that_is_reported_again_counts_once(flights):
         assert table.coverage().dropped == {"repeated": 1500}
 
 
+@pytest.mark.long
 def test_no_latest_row_of_the_template_is_a_matter_of_the_order_of_ties(flights):
     assert {name: count for name, count in ambiguous_rows(flights).items() if count} == {}
 

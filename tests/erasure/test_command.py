@@ -85,6 +85,7 @@ def test_it_is_done_once_and_may_be_done_again(shop: Shop):
     assert json.loads(shop.run("erase", "--again", "-o", "json").out)["result"]["places"] == []
 
 
+@pytest.mark.long
 def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     class Broken:
         def look(self, _: object) -> list[object]:
@@ -133,6 +134,7 @@ def test_get_answers_no_row_that_a_restored_store_brings_back(shop: Shop):
     assert "NOT_FOUND" in shop.run("get", "v", "k=k1").out
 
 
+@pytest.mark.long
 def test_a_registry_that_is_older_than_an_erasure_is_named(shop: Shop):
     copy = (shop.root / "r.db").read_bytes()
     shop.run("erase", "key", "k=k1")
@@ -156,6 +158,7 @@ def test_other_entities_that_have_the_key_are_named(shop: Shop):
     ]
 
 
+@pytest.mark.long
 def test_tables_of_other_entities_that_have_the_key_by_any_name_are_named(shop: Shop):
     views = """
 entities: [{name: tag, keys: {kind: string}}]

@@ -74,6 +74,7 @@ def test_rows_of_erased_keys_stay_away_until_each_is_erased_again(shop: Shop, *,
     assert json.loads(shop.run("status", "-o", "json").out)["result"]["older_registry"] == ""
 
 
+@pytest.mark.long
 def test_two_erasures_at_once_are_no_registry_that_was_restored(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     def meanwhile(*of: Any) -> ErasedOnlineRows:
         monkeypatch.undo()

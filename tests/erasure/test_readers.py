@@ -50,6 +50,7 @@ def test_scores_are_of_keys_that_are_not_erased(shop: Shop, *, is_removed: bool)
     assert (shop.root / "scores.csv").read_text().splitlines() == left
 
 
+@pytest.mark.long
 def test_a_model_is_trained_without_rows_of_erased_keys(shop: Shop):
     rows = [line for line in (shop.root / "s.csv").read_text().splitlines() if not line.startswith("k1,")]
     bury(shop.root, "key", {"k": "k1"})

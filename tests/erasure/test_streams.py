@@ -130,6 +130,7 @@ def test_old_events_that_come_later_are_left_out_and_new_ones_count(swipes: Swip
     assert left(swipes) == {}
 
 
+@pytest.mark.long
 def test_topics_lose_no_other_event_while_senders_and_workers_go_on(swipes: Swipes):
     swipes.send(400, card=CANARY)
 

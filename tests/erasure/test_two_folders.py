@@ -53,6 +53,7 @@ def test_a_copy_of_models_in_another_folder_is_said_until_it_is_cleaned(shop: Sh
     assert {path.name for path in (shop.root / "off2/models/m").iterdir()} == named
 
 
+@pytest.mark.long
 def test_a_restored_folder_of_models_is_said(shop: Shop):
     shutil.copytree(shop.root / "off/models", shop.root / "backup")
     shop.run("erase", "key", "k=k1")

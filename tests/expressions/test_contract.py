@@ -146,6 +146,7 @@ def test_every_cast_runs_on_each_engine(source, target):
     assert differences(node, [ROW], frame([ROW])) == []
 
 
+@pytest.mark.sample(50)
 @pytest.mark.parametrize(
     "text",
     [f"extract({part} from {column})" for column, dtype in (("t", "timestamp"), ("d", "date"))

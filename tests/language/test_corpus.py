@@ -21,6 +21,7 @@ NOT_RUN = "FC402"  # says what this version leaves out, not what is wrong with a
 FEWER = {"FC006": "it takes ten thousand problems: tests/language/test_fuzz.py has it"}
 
 
+@pytest.mark.sample(110)
 @pytest.mark.parametrize("folder", FOLDERS, ids=[folder.name for folder in FOLDERS])
 def test_a_broken_repository_is_told_as_expected_and_drawn_at_its_places(folder, tmp_path, capsys, monkeypatch):
     case = read_case(folder)

@@ -52,6 +52,7 @@ def test_rows_of_many_files_go_and_others_come(tmp_path_factory, runs, gone, add
     assert table.statistics().rows == table.read().height
 
 
+@pytest.mark.long
 def test_the_last_row_of_a_file_takes_the_file_with_it(place):
     table, rows = open_table(place), table_rows(5)
     table.append(FrameRows(rows, KEYS), EMPTY)

@@ -43,6 +43,7 @@ def test_the_log_says_the_size_of_each_object_to_the_byte(bucket):
     assert action.size == obstore.head(from_url(location), action.path)["size"]
 
 
+@pytest.mark.long
 def test_of_runs_that_commit_at_once_one_wins(bucket):
     location = bucket.location()
     open_table(location).append(FrameRows(table_rows(3), KEYS), EMPTY)
@@ -64,6 +65,7 @@ def test_of_runs_that_commit_at_once_one_wins(bucket):
     assert open_table(location).read().height == 9
 
 
+@pytest.mark.long
 def test_of_first_runs_at_once_one_makes_the_table(bucket):
     location = bucket.location()
     begin = threading.Barrier(WRITERS)

@@ -77,6 +77,7 @@ def test_an_older_version_has_nothing_to_change_and_goes_on(older):
         assert older.run(*words).code == 0, words
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 def test_a_feature_of_an_older_version_is_renamed_in_place(older):
     """What was stored under the old name is answered under both."""

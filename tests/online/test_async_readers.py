@@ -176,6 +176,7 @@ def test_callers_that_leave_do_not_disturb_those_that_stay(servers, of):
     assert after
 
 
+@pytest.mark.sample(1)
 def test_a_server_killed_and_started_again_is_an_outage_and_nothing_more(servers, of):
     async def main():
         async with reader_of(servers.url) as reader:

@@ -107,6 +107,7 @@ def test_a_slot_on_its_way_to_another_node_is_read_and_written(cluster, of, fini
         assert all(values(store, of))
 
 
+@pytest.mark.long
 def test_a_script_waits_for_a_slot_whose_keys_lie_in_two_places(cluster, of, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.cluster.ANSWER_S", 60.0)
     slot = slot_with_an_entity(of, 7)

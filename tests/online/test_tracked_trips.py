@@ -88,6 +88,7 @@ def lists_of(command_keys) -> list:
     return [POLL, *(("LRANGE", key, 0, -1) for key in command_keys), VIEWS]
 
 
+@pytest.mark.sample(50)
 @pytest.mark.parametrize(("writes", "swaps"), [(0.0, 0.0), (0.05, 0.0), (0.4, 0.0), (0.03, 0.03), (0.0, 0.1)])
 @pytest.mark.parametrize("seed", range(60))
 def test_replies_are_those_of_the_server_when_it_was_asked(seed, writes, swaps):

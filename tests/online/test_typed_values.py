@@ -80,7 +80,7 @@ def test_values_are_typed_or_refused_as_those_of_a_spine(dtype, values):
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("text", WRITTEN)
-@pytest.mark.sample(120)
+@pytest.mark.sample(40)
 def test_texts_spell_values_or_not_as_in_a_spine(dtype, text):
     assert shown(online([text], dtype)) == shown(offline([text], dtype))
 

@@ -84,6 +84,7 @@ def length_s(item):
     return (parse_instant(item.ended) - parse_instant(item.began)).total_seconds()
 
 
+@pytest.mark.long
 def test_a_clock_that_is_set_back_during_a_run_makes_no_time_negative(shop, monkeypatch):
     clock = Clock()
     clock.put_into(monkeypatch)

@@ -362,6 +362,7 @@ def test_a_run_elsewhere_of_which_nothing_comes_is_killed(shop, capsys):
     assert silent.shown_state == "killed"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [1, pytest.param(30, marks=pytest.mark.long)])
 def test_a_killed_run_is_gone_on_with_and_no_stage_runs_twice(tmp_path, count):
     """The runner is killed at any moment: its stages end with it, and the next run begins only then."""

@@ -201,6 +201,7 @@ def test_a_canary_of_that_version_that_runs_is_waited_for(own_trial, capsys):
     assert "\npromoted " in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_command_aborts_what_is_not_over_within_a_time(own_trial, capsys):
     write_model(own_trial, canary=ENDLESS)
     capsys.readouterr()
@@ -253,6 +254,7 @@ def test_a_canary_of_another_version_or_share_is_not_waited_for(own_trial, capsy
     assert "version 2 beside version 1, in dev, for 30% of the entities, not 5" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_version_that_was_rolled_back_is_tried_again(own_trial):
     write_model(own_trial, canary=ANYTHING)
     canary(own_trial, "start", f"trial@{BETTER}")

@@ -118,6 +118,7 @@ def test_a_store_that_is_full_is_read_all_the_same(served, store, own_clicks, ca
     assert web.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).status_code == 200
 
 
+@pytest.mark.long
 def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
     with running(own_clicks) as server, closing(sqlite3.connect(own_clicks / "on.db", isolation_level=None)) as writer:
         writer.execute("begin exclusive")
@@ -128,6 +129,7 @@ def test_a_file_that_somebody_writes_is_read_all_the_same(own_clicks):
         writer.execute("rollback")
 
 
+@pytest.mark.long
 def test_a_file_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_clicks):
     path = own_clicks / "on.db"
     with running(own_clicks) as server:

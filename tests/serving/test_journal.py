@@ -146,6 +146,7 @@ def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monk
     assert "S3cret" not in server.log.read_text()
 
 
+@pytest.mark.long
 def test_a_view_that_was_never_pushed_waits_and_is_not_served(own_clicks):
     run(own_clicks, "push")
     (own_clicks / "more.yaml").write_text(

@@ -195,6 +195,7 @@ def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
     assert logged(root) is None
 
 
+@pytest.mark.long
 def test_a_file_that_a_server_removes_while_it_is_read_is_no_error(served):
     from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows, read_schema
 

@@ -181,6 +181,7 @@ def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypat
         assert server.stop() == 0
 
 
+@pytest.mark.long
 def test_a_push_as_of_later_than_the_servers_own_now_is_not_fresh(own_clicks, opened):
     (own_clicks / "views.yaml").write_text(FILES["views.yaml"].replace("models:\n", NEW_VIEW))
     run(own_clicks, "apply", "--auto-approve")

@@ -72,7 +72,7 @@ def test_a_server_started_while_a_change_waits_serves_the_pushed_version(own_cli
     assert asked(opened(own_clicks))["view_versions"] == {"spend": 1}
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["sync", "async", "project", "command"])
 def test_every_reader_takes_the_newest_pushed_version_of_a_name(own_clicks, capsys, kind):
     change(own_clicks)
@@ -124,6 +124,7 @@ def test_a_version_that_is_named_is_read_though_another_is_served(own_clicks, ca
     assert "spend@2 has no offline table" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_status_says_what_is_served_while_a_version_waits_for_its_push(own_clicks, capsys):
     change(own_clicks)
     assert main(["status", "-C", str(own_clicks), "-q"]) == 1

@@ -118,6 +118,7 @@ def test_rewritten_files_are_not_read_again(lake, reading):
     assert reading.run(9) == "no new rows"
 
 
+@pytest.mark.long
 def test_rows_that_are_known_later_are_found_after_a_compaction(lake, reading):
     lake.append(rows(1, 8, 20))
     reading.run(5)
@@ -130,6 +131,7 @@ def test_rows_that_are_known_later_are_found_after_a_compaction(lake, reading):
     assert (reading.ids(), reading.reads) == ([0, 1, 2, 7], 4)
 
 
+@pytest.mark.long
 def test_rows_that_are_known_later_are_read_anew_when_their_file_is_gone(lake, reading):
     lake.append(rows(1, 8))
     reading.run(5)
@@ -191,7 +193,7 @@ def _append_that_removes(lake):
     return f"snapshot {lake.table.current_snapshot().snapshot_id} removed rows"
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "change",
     [
@@ -244,6 +246,7 @@ def test_equality_deletes_are_refused_by_name(lake, reading):
     assert caught.value.code == "FC502"
 
 
+@pytest.mark.long
 def test_with_available_at_what_lies_above_the_watermark_is_read(tmp_path):
     lake, seen = Lake(tmp_path), pl.col("at").alias("seen")
     lake.create(rows().with_columns(seen))

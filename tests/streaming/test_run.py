@@ -179,6 +179,7 @@ def elements(run: Run) -> int:
     return len(answer.lists[0].elements)
 
 
+@pytest.mark.long
 def test_a_worker_that_runs_once_compacts_what_others_make_meanwhile(run: Run):
     run.send(1)
     run.work(once=True)
@@ -190,6 +191,7 @@ def test_a_worker_that_runs_once_compacts_what_others_make_meanwhile(run: Run):
     assert elements(run) == 1
 
 
+@pytest.mark.long
 def test_long_lists_are_compacted_soon_after_they_are_read(run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(quiet_lists, "_FIRST_PASS_S", 2 * LIMIT_S)  # which would find them
     run.send(1)

@@ -101,6 +101,7 @@ def counted_reads(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[dict[st
     return asked
 
 
+@pytest.mark.sample(1)
 def test_lists_that_grew_before_they_are_read_are_compacted_then(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     seeding, quiet, cards = named(stage), beside(stage), [f"c{number}" for number in range(300)]
     asked = counted_reads(stage, monkeypatch)
@@ -120,6 +121,7 @@ def test_lists_that_grew_before_they_are_read_are_compacted_then(stage: Stage, m
     assert (lengths(stage, *cards), asked) == ([1] * 300, [{"spend@1": 200}, {"spend@1": 100}])
 
 
+@pytest.mark.sample(1)
 def test_lists_of_a_worker_that_ends_once_they_are_read_are_compacted(stage: Stage):
     seeding, cards = named(stage), [f"c{number}" for number in range(300)]
     send(stage, LONG, cards)
@@ -130,6 +132,7 @@ def test_lists_of_a_worker_that_ends_once_they_are_read_are_compacted(stage: Sta
     assert lengths(stage, *cards) == [1] * 300
 
 
+@pytest.mark.sample(1)
 def test_lists_that_are_not_read_hold_up_no_others(stage: Stage):
     seeding, others = named(stage, "newest@2"), named(stage)
     switch(stage, others)
@@ -316,6 +319,7 @@ def held_back(generation: Generation, other: StreamConnection) -> list[ListRepla
     return wanted
 
 
+@pytest.mark.sample(1)
 def test_lists_that_are_broken_keep_no_other_from_compaction_at_the_end(stage: Stage):
     seeding = named(stage)
     cards = [f"c{number}" for number in range(300)]

@@ -310,6 +310,7 @@ def write_twins(git, taken: set[str]) -> str:
     raise AssertionError
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("text", ["--output=x", "HEAD", "main", "", "3f", "g" * 40, "3F2A91C", "a\nb"])
 def test_what_is_no_hash_is_never_given_to_git(git, place, text):
     change(git, place, "1")

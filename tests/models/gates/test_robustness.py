@@ -57,6 +57,7 @@ def test_an_input_with_a_default_is_given_that_when_it_is_missing():
     assert gate.measure(looked(always, [number("x", default=0.0)])).passed is True
 
 
+@pytest.mark.long
 def test_unseen_categories_break_only_a_model_that_leans_on_one():
     frame = made(4_000)
     leaning = frame.with_columns(

@@ -91,6 +91,7 @@ def test_rows_that_came_into_the_table_after_the_push_are_late_rows(shop, capsys
     )
 
 
+@pytest.mark.long
 def test_a_push_under_a_restored_older_store_is_missed_by_what_is_read(shop, capsys):
     """Rows and record are of before: each value equals the table at its own instant, and that is too long ago."""
     old = (shop / "on.db").read_bytes()
@@ -223,6 +224,7 @@ def test_the_last_instants_there_are_find_no_rows(shop, capsys):
     assert none["models"][0]["rows"] == 0
 
 
+@pytest.mark.long
 def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
     _, half = verified(shop, capsys, "--sample", "50%")
     assert 0 < half["models"][0]["rows"] < 150  # of 15 requests with random numbers

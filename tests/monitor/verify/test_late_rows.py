@@ -74,6 +74,7 @@ def test_rows_that_came_since_the_push_are_told_and_no_difference(ahead, capsys)
     assert compared(ahead, capsys)["note"] is None
 
 
+@pytest.mark.long
 def test_corrupted_values_are_found_beside_late_rows(shop, capsys):
     orders = read_orders(shop / "orders.parquet")
     materialize_late(shop)
@@ -123,6 +124,7 @@ def test_where_the_table_that_was_pushed_is_gone_the_newest_is_compared(shop, ca
     assert compared(shop, capsys)["note"] is None
 
 
+@pytest.mark.long
 def test_features_that_were_added_after_the_push_are_told_and_not_compared(shop, capsys):
     views = shop / "views.yaml"
     text = views.read_text().replace("op: [sum, max], windows: [7d]", "op: [sum, max, min], windows: [7d]")
@@ -173,6 +175,7 @@ def test_values_of_a_feature_added_after_the_push_are_of_a_stale_push(tmp_path, 
     assert [note for note in features["notes"] if "gone" in note] == []
 
 
+@pytest.mark.long
 def test_rows_of_a_push_that_was_cut_off_are_late_rows(ahead, capsys):
     """It was as of the same instant, of a table that had more: its record was never written."""
     place = f"sqlite:///{ahead}/on.db"

@@ -37,6 +37,7 @@ def under_way(shop):
     return shop
 
 
+@pytest.mark.long
 def test_rows_of_a_push_that_is_under_way_are_no_differences(under_way):
     found = compare(under_way)
     assert (found.differences, found.entities, found.of) == (0, 20, 40)

@@ -111,6 +111,7 @@ def test_without_a_second_connection_chunks_go_one_after_the_other(postgres_url,
     assert numbers(postgres_url, of) == [2] * ENTITIES
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 def test_pushes_in_any_order_beside_removals_end_with_the_newest(postgres_url):
     of = of_ids()

@@ -180,6 +180,7 @@ def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeyp
     assert None not in before
 
 
+@pytest.mark.long
 def test_loops_are_compiled_by_a_command():
     done = subprocess.run([sys.executable, *COMPILER], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

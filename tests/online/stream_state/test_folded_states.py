@@ -53,6 +53,7 @@ def merged(kind: FoldedKind, dtype: str, values: Sequence[object], cuts: Sequenc
     return found
 
 
+@pytest.mark.sample(43)
 @pytest.mark.parametrize("dtype", COLUMNS.values())
 @pytest.mark.parametrize("op", ANSWERS)
 def test_states_of_parts_give_the_aggregate_of_the_whole(op: str, dtype: str):

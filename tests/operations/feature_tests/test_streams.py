@@ -229,6 +229,7 @@ def counted(rows: Sequence[dict[str, object]], reach: timedelta) -> list[dict[st
     return kept
 
 
+@pytest.mark.long
 @given(rows=EVENTS, minutes=st.lists(st.integers(-5, 420), min_size=1, max_size=6))
 @settings(max_examples=examples(10), deadline=None)
 def test_windows_are_those_of_the_events_that_count(views, rows, minutes):

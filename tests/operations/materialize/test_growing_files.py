@@ -77,6 +77,7 @@ def test_only_rows_that_the_view_would_have_taken_are_late(tmp_path):
     assert run(tmp_path, DELAYS)[0].dropped == {TOO_LATE: 1}
 
 
+@pytest.mark.long
 def test_a_late_copy_of_an_event_is_none_unless_it_was_known_first(tmp_path):
     def run_once():
         return materialize_view(ENGINE, job(tmp_path, source=ONCE), at(20)).dropped
@@ -102,7 +103,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("case", CHANGES)
 def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
     rows, is_changed = CHANGES[case]

@@ -146,6 +146,7 @@ def test_a_source_that_has_no_rows_any_more_does_not_empty_the_table(tmp_path):
     refused(lambda: run(tmp_path, source=source), "3 rows of", "there no more, nor any other")
 
 
+@pytest.mark.long
 def test_a_range_of_before_a_file_begins_is_refused_and_a_later_one_taken(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path)
@@ -328,6 +329,7 @@ def test_rows_of_a_file_that_is_gone_are_not_missed_where_another_has_them(tmp_p
     assert (made.action, made.rows_read, values(table)) == ("nothing", 4, [1.0, 2.0, 3.0, 4.0])
 
 
+@pytest.mark.long
 def test_no_since_is_told_that_would_be_refused(tmp_path):
     rows = [("A", float(hour), hour, hour) for hour in range(1, 9)]
     write(tmp_path, "roll.parquet", *rows)

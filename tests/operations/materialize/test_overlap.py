@@ -166,6 +166,7 @@ def test_a_run_of_new_rows_leaves_the_files_of_a_table_alone(tmp_path):
     assert step.table.read().height == 38
 
 
+@pytest.mark.long
 def test_a_row_that_went_takes_the_files_that_have_it_and_no_others(tmp_path):
     source = replace(LATE, dedup_key=("carrier", "at"))
     insert(tmp_path, *((name, "x", 1.0, hour, 0) for name in "ABCDEF" for hour in range(6)))

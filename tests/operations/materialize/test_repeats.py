@@ -50,6 +50,7 @@ def test_a_copy_that_where_leaves_out_takes_the_place_of_one_that_counted(tmp_pa
     assert values(run(tmp_path, view=fast, source=source)[1]) == []
 
 
+@pytest.mark.long
 def test_a_query_that_runs_again_repeats_no_row_from_before_its_overlap(tmp_path):
     with queried(tmp_path) as (asked, insert):
         source = replace(asked, dedup_key=("arr_delay",))

@@ -42,6 +42,7 @@ def insert(root, *rows):
             database.execute("insert into arrivals values (?, ?, ?, ?, ?)", row)
 
 
+@pytest.mark.long
 def test_a_row_of_the_watermark_that_comes_later_is_taken_once(tmp_path):
     insert(tmp_path, ("A", "x", 1.0, 1, 5))
     run(tmp_path, source=SOURCE)
@@ -104,6 +105,7 @@ def test_a_source_that_has_another_column_by_now_takes_what_is_known_later(tmp_p
     assert values(run(tmp_path, source=source)[1]) == [1.0, 2.0]
 
 
+@pytest.mark.long
 def test_a_query_runs_whole_again_only_where_the_table_may_lack_events(tmp_path, monkeypatch):
     asked, read = [], reader.read_whole
     insert(tmp_path, ("A", "x", 1.0, 1, 5))
@@ -132,6 +134,7 @@ def test_copies_that_differ_are_told_by_the_run_that_reads_them_first(tmp_path):
     assert [run(tmp_path, view=EVERY, source=SOURCE)[0].doubles.copies for _ in range(2)] == [1, 0]
 
 
+@pytest.mark.long
 def test_a_copy_of_a_row_without_a_key_that_came_late_counts_not(tmp_path):
     source = replace(SOURCE, dedup_key=("origin",))
     insert(tmp_path, ("A", "x", 1.0, 1, 5))
@@ -144,6 +147,7 @@ def test_a_copy_of_a_row_without_a_key_that_came_late_counts_not(tmp_path):
     assert values(run(tmp_path, view=EVERY, source=source)[1]) == [1.0, 9.0]
 
 
+@pytest.mark.long
 def test_a_copy_of_a_row_without_a_key_of_a_range_counts_not(tmp_path):
     source = replace(SOURCE, dedup_key=("origin",))
     insert(tmp_path, ("A", "x", 1.0, 1, 5))

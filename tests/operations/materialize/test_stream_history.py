@@ -119,6 +119,7 @@ def test_a_history_that_is_gone_keeps_a_table_from_being_made_anew(stream: CardS
     assert (made.action, made.rows_written, table.statistics().rows) == ("append", 1, 6)
 
 
+@pytest.mark.long
 def test_events_of_the_log_are_copies_of_those_of_the_history(stream: CardStream):
     stream.write_history([known(1, 0), known(2, 1)])
     begin_at(stream, 10)

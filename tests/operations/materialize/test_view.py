@@ -116,6 +116,7 @@ DELAY_ALONE = replace(LATEST, inputs=LATEST.inputs[:1], features=LATEST.features
 HOURS_ALONE = replace(LATEST, inputs=LATEST.inputs[1:], features=LATEST.features[1:])
 
 
+@pytest.mark.long
 def test_a_column_that_no_feature_reads_leaves_with_the_next_rows(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     _, table = run(tmp_path)
@@ -250,6 +251,7 @@ def test_a_query_that_lost_a_row_of_its_overlap_makes_a_new_rebuild_id(tmp_path)
         assert table.coverage().rebuild_id != first
 
 
+@pytest.mark.long
 def test_a_query_with_future_rows_writes_a_version_once_they_are_there(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)

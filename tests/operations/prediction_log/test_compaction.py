@@ -127,6 +127,7 @@ def test_rows_are_read_once_each_in_many_trials(place, seed, monkeypatch):
     trial(place, draw, 12)
 
 
+@pytest.mark.long
 def test_a_window_finds_the_rows_that_it_found_before(place):
     files = open_loose(place)
     for hour in range(24):

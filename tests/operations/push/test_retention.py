@@ -122,6 +122,7 @@ def test_the_server_is_told_unless_now_was_given(tmp_path, monkeypatch, redis_ur
     assert life_s == -1 if given else 9 * 86_400 < life_s <= 10 * 86_400
 
 
+@pytest.mark.long
 def test_a_longer_retention_keeps_rows_that_no_push_would_send(tmp_path, monkeypatch, redis_url):
     (tmp_path / "featurectl.yaml").write_text(PROJECT.format(url=redis_url).replace("keep", "longer"))
     (tmp_path / "orders.csv").write_text(

@@ -85,6 +85,7 @@ def test_a_run_that_is_killed_is_continued_and_makes_the_same_bytes(made, capsys
     assert kept_files(made) == parts_of(made, out) == []
 
 
+@pytest.mark.long
 def test_a_killed_run_that_is_begun_anew_makes_the_same_bytes(made, capsys):
     assert killed(made, "file written", 2, "anew.csv") == -signal.SIGKILL
     capsys.readouterr()
@@ -104,6 +105,7 @@ def test_a_killed_run_leaves_no_row_in_a_database(made):
     assert [score for (score,) in rows] == pl.read_parquet(made / "expected.parquet")["score"].to_list()
 
 
+@pytest.mark.long
 def test_a_run_is_begun_anew_when_its_spine_has_changed(made, capsys):
     spine = (made / "spine.parquet").read_bytes()
     assert killed(made, "file written", 2, "moved.parquet") == -signal.SIGKILL
@@ -118,6 +120,7 @@ def test_a_run_is_begun_anew_when_its_spine_has_changed(made, capsys):
     assert (made / "moved.parquet").read_bytes() == (made / "fresh.parquet").read_bytes()
 
 
+@pytest.mark.long
 def test_a_continued_run_sees_the_tables_that_it_has_begun_with(made, tmp_path):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     assert killed(tmp_path, "file written", 2, "out.parquet") == -signal.SIGKILL
@@ -130,6 +133,7 @@ def test_a_continued_run_sees_the_tables_that_it_has_begun_with(made, tmp_path):
     assert (tmp_path / "out.parquet").read_bytes() != (tmp_path / "expected.parquet").read_bytes()
 
 
+@pytest.mark.long
 def test_what_is_scored_outlives_a_disk_that_is_full(made):
     out, first = "full.parquet", f"000000000000000-{RANGE}.npy"
     assert killed(made, "file written", 1, out) == -signal.SIGKILL

@@ -96,6 +96,7 @@ def same(long, short):
     assert long.sha256() == short.sha256()
 
 
+@pytest.mark.long
 def test_a_long_spine_has_the_rows_the_types_and_the_digest_of_a_short_one(both):
     short, long, _ = both
     assert isinstance(long, LongSpine)

@@ -121,6 +121,7 @@ def test_duplicates_are_rows_that_ask_what_an_earlier_one_asked(views):
     assert describe_training_set(make(views, rows))["spine"]["duplicates"] == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("distinct", "told"), [(20, 20), (21, 0)])
 @pytest.mark.sample(1)
 def test_labels_are_counted_where_there_are_few(tmp_path, views, distinct, told):

@@ -165,6 +165,7 @@ def counted(carrier: str | None, time_us: int | None) -> int | None:
     return sum(time_us - DAY_US <= row < time_us for row in rows)
 
 
+@pytest.mark.long
 @many
 @given(spine_frames(), st.booleans(), st.booleans())
 def test_columns_of_a_source_come_out_as_they_are_beside_its_select(folder, frame, repeats, hides):

@@ -79,6 +79,7 @@ def test_github_runs_the_words_of_a_stage(words):
     assert naive.by_github(script, CLOCK=CLOCK) == [*BEGIN, "--clock", CLOCK, *behind]
 
 
+@pytest.mark.long
 @given(word=WORD)
 def test_github_runs_the_words_of_a_part(word):
     script = naive.read_yaml(file_of("github-actions", parts_of(word)).text)["jobs"]["s"]["steps"][-1]["run"]

@@ -122,6 +122,7 @@ def test_extreme_rows_of_all_types_are_those_of_psycopg(database):
     check_equal(database, [])
 
 
+@pytest.mark.long
 def test_a_semicolon_at_its_end_keeps_no_query_from_arrow(database):
     for text in ("select 1 as a;", "select 1 as a ;\n", "select 1 as a -- the end;"):
         assert database.read(text).rows() == [(1,)]

@@ -62,6 +62,7 @@ def test_events_without_a_key_are_counted_and_taken_by_others(tmp_path: Path, ca
     assert (code, found["null_keys"], found["rejected"]) == (0, {"spend@1": 1}, 0)
 
 
+@pytest.mark.long
 def test_the_log_of_a_worker_that_ended_says_all_that_answers_say(tmp_path: Path):
     swipes = Swipes(root=tmp_path)
     swipes.send(3)
@@ -128,6 +129,7 @@ def test_lists_that_grow_by_runs_that_end_are_compacted(tmp_path: Path, count: i
     assert swipes.values() == {"amount_sum_1h": 101.0 + 2 * count, "amount_count_1h": 2 + 2 * count}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("online", ["sqlite", "redis_url", pytest.param("postgres_url", marks=pytest.mark.long)])
 @pytest.mark.parametrize("count", [60, pytest.param(5_100, marks=pytest.mark.long)])
 def test_lists_that_grow_while_they_are_made_are_compacted(
