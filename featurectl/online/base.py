@@ -140,7 +140,13 @@ class AsyncRowReader(Protocol):
 
 
 class RowRemover(Protocol):
-    """What removes rows of some entities, as when they are erased."""
+    """What removes rows of some entities, as when they are erased, or a record alone."""
+
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record that lies under a name of which there are no rows: what is written meanwhile may go, too.
+
+        Of a view that has rows, or a schema of them, nothing else is removed.
+        """
 
     def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
         """Remove the rows under some packed keys, whatever their instants; return how many there were.

@@ -111,6 +111,10 @@ class PackedStore:
         data = self.bytes.shared(view, record_name(field_name(view)))
         return unpack_record(data, field_name(view)) if data else None
 
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record of the last push."""
+        self.bytes.remove_record(view)
+
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version."""
         self.bytes.remove(view)

@@ -278,6 +278,20 @@ def test_removing_a_version_removes_its_record_and_count(store):
 
 def test_removing_what_is_not_there_is_no_error(store):
     store.remove(view({"n": "int64"}))
+    store.remove_record(view({"n": "int64"}))
+
+
+def test_a_record_is_removed_alone_and_written_again(store):
+    of, other = view({"n": "int64"}), view({"n": "int64"})
+    store.write(of, frame(of, [["a"]], [[1]]))
+    for each in (of, other):
+        store.write_push_record(each, record(2))
+        store.remove_record(each)
+        assert store.read_push_record(each) is None
+    assert (values_of(store, of, "a"), store.count(of), store.count(other)) == ((1,), 1, 0)
+    for each in (of, other):
+        store.write_push_record(each, record(1))
+        assert store.read_push_record(each) == record(1)
 
 
 def test_a_row_written_before_a_feature_was_added_stays_readable(store):

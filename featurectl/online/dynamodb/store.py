@@ -188,6 +188,11 @@ class DynamoBytes:
         }
         self._put(request)
 
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record of the last push."""
+        if self.shared(view, record_name(field_name(view))) is not None:
+            self._delete([place(home_of(view.project, view.env), record_name(field_name(view)))])
+
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 25 a request, and what is known of it."""
         if not self._is_there(view):

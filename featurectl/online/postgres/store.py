@@ -181,6 +181,19 @@ class PostgresBytes:
 
         self._link.write(put)
 
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record of the last push, and the table and line of a view of which there is nothing else."""
+        if not self._is_there(view):
+            return
+
+        def remove(session: Session) -> None:
+            session.execute(tables.REMOVE_RECORD.encode(), _key(view))
+            if session.execute(tables.REMOVE_BARE_VIEW.encode(), (*_key(view), *_key(view))).rowcount:
+                session.execute(f"drop table if exists {tables.table_of(view)}".encode())
+
+        self._locked(view, remove)
+        self._known.forget()
+
     def remove(self, view: OnlineView) -> None:
         """Remove the table of a view version, and what is known of it, at once."""
         if not self._is_there(view):

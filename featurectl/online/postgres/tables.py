@@ -47,6 +47,11 @@ from unnest(%b::text[], %b::text[], %b::int[], %b::int[]) with ordinality as nam
 order by place
 """
 REMOVE_SCHEMAS: Final = f"delete from {SCHEMAS} where {OF_VIEW}"
+REMOVE_RECORD: Final = f"update {VIEWS} set push_record = null where {OF_VIEW}"
+REMOVE_BARE_VIEW: Final = f"""
+delete from {VIEWS} where {OF_VIEW} and push_record is null and entities = 0
+and not exists (select from {SCHEMAS} where {OF_VIEW})
+"""
 REMOVE_VIEW: Final = f"delete from {VIEWS} where {OF_VIEW}"
 # `unnest` stands before `from`, as there its rows would be put aside, past 4 MB on disk.
 _SENT: Final = "select entity, row from (select unnest(%b) as entity, unnest(%b) as row) as sent order by entity"

@@ -187,6 +187,10 @@ class RedisBytes:
         newer = (field, "record", "", "", pack_bound(none_after), "", "")
         self._read(read_number, "EVAL", WRITE_NEWER, 2, home, home, *newer, data)
 
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record of the last push."""
+        self.commands.ask("HDEL", home_of(view), record_name(field_name(view)))
+
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version by a scan of the environment's keys, 1,000 at a time."""
         self.reset_broken_count(view)

@@ -38,6 +38,11 @@ update views set push_record = ?2 where id = ?1
 and (push_record is null or length(push_record) = 0
     or substr(push_record, ?3, ?4) <= substr(?2, ?3, ?4) or substr(push_record, ?3, ?4) > ?5)
 """
+REMOVE_RECORD = "update views set push_record = null where id = ?"
+REMOVE_BARE_VIEW = """
+delete from views where id = ?1 and push_record is null and entities = 0
+and not exists (select * from schemas where view = ?1) and not exists (select * from rows where view = ?1)
+"""
 REMOVE = """
 delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
 """

@@ -192,11 +192,18 @@ class SqliteBytes:
             newer = (first + 1, end - first, pack_bound(none_after))
             connection.execute(statements.NEWER_RECORD, (self._number(view), data, *newer))
 
+    def remove_record(self, view: OnlineView) -> None:
+        """Remove the record of the last push, and the line of a view of which there is nothing else."""
+        number = self._looked_up(view)
+        with self._transaction() as connection:
+            connection.execute(statements.REMOVE_RECORD, (number,))
+            connection.execute(statements.REMOVE_BARE_VIEW, (number,))
+
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 20,000 in a transaction."""
         number = self._looked_up(view)
         with self._transaction() as connection:
-            connection.execute("update views set push_record = null where id = ?", (number,))
+            connection.execute(statements.REMOVE_RECORD, (number,))
         while self._remove_rows(number):
             pass
         with self._transaction() as connection:

@@ -52,6 +52,18 @@ class RebuildLeases:
         with closing(self._workspace.online_handle()) as store:
             store.write_push_record(self._record_place(generation), record)
 
+    def forget(self, generation: Generation) -> None:
+        """Forget what a rebuild has said that has ended; what another one has said stays.
+
+        Of another that says so at this moment it may be forgotten, too: it says so again in some seconds.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        if self._said_us(generation) is not None:
+            with closing(self._workspace.online_handle()) as store:
+                store.remove_record(self._record_place(generation))
+
     def has_ended(self, generation: Generation, clock_us: int) -> bool:
         """Return whether a rebuild has said that it goes on, and has not for so long that it was killed.
 

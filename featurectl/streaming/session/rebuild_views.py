@@ -134,7 +134,10 @@ def _seed(
     except BaseException:
         with suppress(FeaturectlError):  # else workers go on writing lists that nobody reads
             connection.generations.drop(seeding.generation)
+            leases.forget(seeding.generation)  # after the lists: by what was said they would be known for those of it
         raise
+    with suppress(FeaturectlError):
+        leases.forget(seeding.generation)
     if not found:
         return False
     if before is not None:

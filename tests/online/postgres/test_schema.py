@@ -10,11 +10,12 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_online
+from featurectl.online.base import OnlineView, PushRecord
 from featurectl.online.postgres.migrations.steps import HEAD, KNOWN, SCHEMA
 from featurectl.online.postgres.migrations.upgrade import FOLDER
 from featurectl.online.postgres.tables import rows_table
 from featurectl.registry.migrations.upgrade import steps
-from tests.online.rows import frame, view
+from tests.online.rows import T0, frame, view
 
 
 def put(url: str, of, *entities: str) -> None:
@@ -106,3 +107,23 @@ def test_a_view_version_that_another_process_made_anew_is_read_and_written(postg
         assert (store.read(of, [["a"]]), store.count(of)) == ([None], 0)
         other.write(of, frame(of, [["a"]], [[2]]))
         assert store.read(of, [["a"]])[0].values == {"n": 2}
+
+
+def test_a_record_that_is_removed_leaves_no_table(postgres_url: str):
+    of, rows_of = view({"n": "int64"}, name="rebuild:spend"), view({"n": "int64"})
+    record = PushRecord(computed_at=T0, watermark=None, newest_event=None, table_version=0, entities=0)
+    with closing(open_online(postgres_url)) as store:
+        store.write(rows_of, frame(rows_of, [["a"]], [[1]]))
+        for each in (of, rows_of):
+            store.write_push_record(each, record)
+            assert tables_of(postgres_url, each) == 1
+            store.remove_record(each)
+        assert (tables_of(postgres_url, of), tables_of(postgres_url, rows_of)) == (0, 1)
+
+
+def tables_of(url: str, of: OnlineView) -> int:
+    """How many tables of rows there are of a view version."""
+    name = rows_table(of.project, of.env, f"{of.view}@{of.version}")
+    with psycopg.connect(url) as connection:
+        found = connection.execute("select count(*) from pg_tables where tablename = %s", (name,)).fetchone()
+    return int(found[0]) if found else 0

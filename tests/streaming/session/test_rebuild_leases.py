@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from featurectl.core.errors import RunningError
+from featurectl.core.errors import RunningError, TryAgainError
 from featurectl.core.progress import Silent
 from featurectl.online.stream_state.base import Generation
 from featurectl.online.stream_state.protocols import StreamConnection
@@ -115,6 +117,37 @@ def test_a_rebuild_that_was_killed_is_in_the_way_for_half_a_minute(
     assert found == code
     assert ("wait until it has ended, or, where it was killed, for 30 s" in err) == bool(code)
     assert generations(swipes) == (2 if code else 1)
+
+
+@pytest.mark.parametrize(("fault", "code"), [(None, 0), (TryAgainError("not logged"), 75), (KeyboardInterrupt(), 130)])
+def test_nothing_is_left_of_what_a_rebuild_has_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: BaseException | None,
+    code: int,
+):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    step = Seeding.step
+    said: list[int] = []
+
+    def stepped(seeding: Seeding, connection: StreamConnection) -> SeedingState:
+        said.append(records_in(tmp_path / "on.db"))
+        if fault is not None:
+            raise fault
+        return step(seeding, connection)
+
+    monkeypatch.setattr(Seeding, "step", stepped)
+    assert ran(capsys, swipes, "rebuild", "spend")[0] == code
+    assert (said, records_in(tmp_path / "on.db"), generations(swipes)) == ([1], 0, 1)
+
+
+def records_in(path: Path) -> int:
+    """How many rebuilds the store has something of."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("select count(*) from views where view like 'rebuild:%'").fetchone()[0])
 
 
 def test_a_rebuild_whose_lists_were_given_up_says_nothing_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
