@@ -173,6 +173,7 @@ def test_an_empty_source_makes_an_empty_table(shop):
     assert shop.run("status").code == 0
 
 
+@pytest.mark.long
 def test_naive_timestamps_are_utc_or_in_the_time_zone_of_the_source(shop):
     shop.write("data/orders.csv", f"{HEAD}a,2026-01-05 12:00:00,1\n")
     applied(shop)

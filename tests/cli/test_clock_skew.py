@@ -263,6 +263,7 @@ def test_who_asks_as_of_an_instant_finds_nothing_later(run):
     assert values == {"count_30d": [None]}
 
 
+@pytest.mark.long
 def test_a_server_tells_of_what_was_pushed_as_of_the_future(run):
     assert run("push")[0] == 0
     at = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")

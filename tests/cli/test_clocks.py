@@ -110,6 +110,7 @@ def event_of_a(capsys):
     return json.loads(capsys.readouterr().out)["result"]["event_time"][10:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("zone", "midnight"),
     [("America/Los_Angeles", "T08:00:00Z"), pytest.param("Asia/Tokyo", "T15:00:00Z", marks=pytest.mark.long)],

@@ -86,6 +86,7 @@ def test_keys_of_a_view_are_those_that_were_known_at_an_instant(capsys):
     assert early.height == known.select("customer", "day").n_unique()
 
 
+@pytest.mark.long
 def test_keys_of_another_view_are_pinned_with_it(capsys):
     made("--features", "history:*", "--keys-from", "spend", "--at", AT)
     assert set(manifest()["tables"]) == {"spend@2", "history@1"}

@@ -52,6 +52,7 @@ def materialize(capsys, *words):
     return code, json.loads(out)["result"]["views"], [line for line in err.splitlines() if "no column" in line]
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("columns", ["declared", "learned"])
 def test_a_column_that_a_file_lacks_is_null_in_its_rows(write, capsys, columns):

@@ -100,6 +100,7 @@ def test_an_export_takes_no_folder_that_is_there(shop):
     assert [path.name for path in (shop.root / "mine").iterdir()] == ["x"]
 
 
+@pytest.mark.long
 def test_a_sample_proves_a_model_instead_of_its_spine(shop):
     shop.make(PLAIN)
     put_file(shop, "model.txt")

@@ -167,6 +167,7 @@ def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, shop)
     assert log.figures().challenger.requests == 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("answered")
 def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, shop, bucket, monkeypatch):
     torn = f"shop/predictions/dev/m/v1/{datetime.now(UTC):%Y-%m-%d}/torn.parquet"

@@ -234,6 +234,7 @@ def test_a_log_that_is_broken_is_an_error_of_its_source(tmp_path: Path, run: Cal
         assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_a_new_version_of_a_view_is_made_while_events_come(tmp_path: Path, run: Callable[..., str]):
     commit(tmp_path, 0, 1)
     run("materialize")

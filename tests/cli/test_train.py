@@ -184,6 +184,7 @@ def test_a_pickle_of_a_command_is_trained_only_with_both_leaves(shop):
     assert shop.json("models", "show", "m")["artifact_format"] == "pkl"
 
 
+@pytest.mark.long
 def test_odd_inputs_are_warned_of_on_stderr_and_in_json(shop):
     shop.rows([row.replace(",a,", ",,").replace(",b,", ",,") for row in ROWS])
     shop.make()

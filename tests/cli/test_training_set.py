@@ -260,6 +260,7 @@ def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
     assert (done.code, json.loads(done.out)["result"]["same_bytes"]) == (1, False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.delta"])
 @pytest.mark.sample(1)
 def test_other_bytes_do_not_replace_the_original(shop, name):

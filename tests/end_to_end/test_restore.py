@@ -53,6 +53,7 @@ def scored(shop, model: str = "m") -> bool:
     return (shop.root / "after.csv").read_bytes() == (shop.root / "before.csv").read_bytes()
 
 
+@pytest.mark.long
 def test_the_online_store_is_filled_again_by_a_push(shop):
     fill(shop)
     for file in shop.root.glob("on.db*"):

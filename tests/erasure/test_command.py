@@ -144,6 +144,7 @@ def test_a_registry_that_is_older_than_an_erasure_is_named(shop: Shop):
     assert "does not know" not in shop.run("erase", "key", "k=k3").out
 
 
+@pytest.mark.long
 def test_other_entities_that_have_the_key_are_named(shop: Shop):
     shared = "entities: [{name: visit, keys: {k: string, place: int64}}, {name: place, keys: {place: int64}}]\n"
     (shop.root / "more.yaml").write_text(shared)

@@ -139,6 +139,7 @@ def test_a_command_that_does_what_the_estimator_does_leaves_the_same_bytes(bench
     assert commanded.golden == direct.golden
 
 
+@pytest.mark.long
 def test_the_rows_that_judge_it_are_not_in_the_training_set_of_a_command(bench):
     told = ROWS + (
         "pathlib.Path('told.json').write_text(json.dumps({'m': manifest, 'rows': rows.height, 'columns': rows.columns, "

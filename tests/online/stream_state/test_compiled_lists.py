@@ -53,6 +53,7 @@ def compare(seed: int, loops: Loops) -> tuple[int, int, int]:
     return read, filled - read, values
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("part", range(4))
 def test_compiled_loops_say_what_each_list_says_alone(part: int, loops: Loops):
     found = [compare(seed, loops) for seed in seeds_from(part * SAMPLE, (part + 1) * SAMPLE)]

@@ -120,6 +120,7 @@ def test_a_compiler_that_can_not_be_started_is_reported(
     assert reports.said[0].startswith("no process can be started that compiles them: ")
 
 
+@pytest.mark.long
 def test_a_compiler_takes_no_module_of_the_folder(loaded: LoadedLoops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for name in ("numba", "numpy", "featurectl"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")

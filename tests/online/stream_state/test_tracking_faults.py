@@ -124,6 +124,7 @@ def renewed_s(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.sample(1)
 def test_a_connection_is_told_of_so_many_lists_at_most(server, state, source, written, renewed_s):
 
     async def read(reader):

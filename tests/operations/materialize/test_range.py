@@ -159,6 +159,7 @@ def test_a_range_needs_a_table_to_end_in():
 ROWS = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 9), st.integers(0, 9), st.integers(0, 2)), max_size=12)
 
 
+@pytest.mark.long
 @settings(max_examples=examples(3, 30))
 @given(ROWS, st.integers(0, 9), st.none() | st.integers(0, 9), st.integers(0, 9))
 def test_a_beginning_and_a_backfill_give_the_rows_of_one_run(tmp_path_factory, drawn, begin, since, until):

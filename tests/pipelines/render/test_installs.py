@@ -61,6 +61,7 @@ def test_without_requirements_the_extras_are_those_that_the_files_need(root):
     assert installs(root) == f"pip install {OWN}"
 
 
+@pytest.mark.long
 def test_a_workflow_with_requirements_is_what_github_takes(root):
     (root / "requirements.txt").write_text("pandas\n")
     pipelines_for(root, "github-actions", "nightly")
