@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Final, NamedTuple, cast
 
+from featurectl.core.lru_cache import LruCache
 from featurectl.online.stream_state.base import EntityList, is_head
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
@@ -47,17 +48,14 @@ _said = cast("Callable[[tuple[object, ...]], ReadValues]", partial(tuple.__new__
 _Key = tuple[int, bytes]
 
 
-class HeldAnswers:
-    """The newest answers of a process, of `most` bytes with their lists. What was not asked for a while goes first.
+class HeldAnswers(LruCache[_Key, _Held | None]):
+    """The newest answers of a process, of `most` bytes with their lists.
 
     Held is what was asked for before: of others the key alone, so that those that are read once displace little.
     """
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self._young: dict[_Key, _Held | None] = {}
-        self._old: dict[_Key, _Held | None] = {}
-        self._size = 0  # of the young ones
+        super().__init__(most)
         self.known = self.unknown = 0  # lists that were asked for
 
     def see(self, known: int, unknown: int) -> None:
@@ -65,35 +63,17 @@ class HeldAnswers:
         self.known += known
         self.unknown += unknown
 
-    def find(self, key: _Key) -> _Held | None:
-        """Return what is held under a key, which is young again then."""
-        held = self._young.get(key)
-        if held is None and (held := self._old.get(key)) is not None:
-            del self._old[key]
-            self._put(key, held)
-        return held
-
     def is_worth(self, key: _Key) -> bool:
         """Return whether a key was asked for lately, and remember that it is."""
-        if key in self._young or key in self._old:
+        if key in self:
             return True
-        self._put(key, None)
+        self.put(key, None, _OF_A_KEY)
         return False
 
     def keep(self, key: _Key, held: _Held) -> None:
-        """Hold something in the place of what was under its key."""
+        """Hold something in the place of what was under its key, where it is no large part of all."""
         if held.size <= self.most // 2:
-            self._put(key, held)
-
-    def _put(self, key: _Key, held: _Held | None) -> None:
-        before = self._young.get(key)
-        added = _OF_A_KEY if held is None else held.size
-        if key in self._young:
-            self._size -= _OF_A_KEY if before is None else before.size
-        self._size += added
-        if self._size > self.most // 2:
-            self._old, self._young, self._size = self._young, {}, added
-        self._young[key] = held
+            self.put(key, held, held.size)
 
 
 HELD: Final = HeldAnswers(_MOST_BYTES)
