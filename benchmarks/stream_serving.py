@@ -86,19 +86,20 @@ def main() -> None:
         root = Path(folder)
         make(root, store.url, options)
         copy_lists(store.url, options.entities)
-        with served(root) as server:
+        with served(root, options.entities) as server:
             print("read before")
             measure(server, 1, options, READ_AGAIN)
             measure(server, 100, options, READ_AGAIN)
-            server.compile(options.entities)
+            server.compile()
             print("not read lately, extra fast")
             measure(server, 1, options)
             measure(server, 100, options)
-        with served(root, ["-c", WITHOUT_LOOPS]) as server:
+        with served(root, options.entities, ["-c", WITHOUT_LOOPS]) as server:
             print("not read lately, without it")
             measure(server, 1, options)
             measure(server, 100, options)
-        with served(root, words=["--list-memory", f"{options.entities * OF_A_LIST >> 20}MiB"]) as server:
+        memory = f"{options.entities * OF_A_LIST >> 20}MiB"
+        with served(root, options.entities, words=["--list-memory", memory]) as server:
             remember(server, store.url, options.entities)
             measure(server, 1, options)
             measure(server, 100, options)
@@ -108,10 +109,9 @@ def remember(server: Server, url: str, entities: int) -> None:
     """Have a server remember the lists of all entities, and print what that takes."""
     client = redis.Redis.from_url(url)
     before = server.memory_mb(), client.info("memory")["used_memory"]
-    server.compile(entities)
-    for _ in range(3):  # a list is kept from the second time on
-        for start in range(0, entities, 100):
-            server.ask("streamed", range(start, start + 100))
+    server.compile()
+    for _ in range(3 * entities // 100):  # a list is kept from the second time on
+        server.ask("streamed", server.in_turn(100))
     took, of_redis = server.memory_mb() - before[0], client.info("memory")["used_memory"] - before[1]
     print(f"all remembered: {took} MB more of the server, loops among them, {of_redis >> 20} MB of Redis")
 
@@ -165,9 +165,14 @@ def copy_lists(url: str, entities: int) -> None:
 class Server:
     """A server, asked over one connection."""
 
-    def __init__(self, port: int, said: Path, process: int) -> None:
+    def __init__(self, port: int, said: Path, process: int, entities: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._said, self._process = said, process
+        self._turn = cycle(range(entities))
+
+    def in_turn(self, count: int) -> list[int]:
+        """Return the next entities, of which all are asked for in turn."""
+        return [next(self._turn) for _ in range(count)]
 
     def memory_mb(self) -> int:
         """Return what the process takes."""
@@ -185,17 +190,18 @@ class Server:
             sys.exit(content.decode())
         return time.perf_counter() - begin
 
-    def compile(self, entities: int) -> None:
+    def compile(self) -> None:
         """Ask until the server has compiled loops."""
-        cards = cycle(range(entities))
         while "lists_compiled" not in (said := self._said.read_text()):
-            self.ask("streamed", [next(cards) for _ in range(100)])
+            self.ask("streamed", self.in_turn(100))
             if "lists_not_compiled" in said:
                 sys.exit(said)
 
 
 @contextmanager
-def served(root: Path, program: Sequence[str] = ("-m", "featurectl"), words: Sequence[str] = ()) -> Iterator[Server]:
+def served(
+    root: Path, entities: int, program: Sequence[str] = ("-m", "featurectl"), words: Sequence[str] = ()
+) -> Iterator[Server]:
     """Serve a repository."""
     port, said = free_port(), root / "said.txt"
     command = [sys.executable, *program, "serve", "-C", str(root), "--port", str(port), *PATIENT, *words]
@@ -211,7 +217,7 @@ def served(root: Path, program: Sequence[str] = ("-m", "featurectl"), words: Seq
                     break
             except OSError:
                 continue
-        yield Server(port, said, process.pid)
+        yield Server(port, said, process.pid, entities)
     finally:
         process.terminate()
         process.wait()
@@ -219,11 +225,11 @@ def served(root: Path, program: Sequence[str] = ("-m", "featurectl"), words: Seq
 
 def measure(server: Server, entities: int, options: argparse.Namespace, among: int = 0) -> None:
     """Ask for both views in turn: for some of the first entities, `among` so many, else for all, one after the other."""
-    random, cards = Random(2), cycle(range(options.entities))
+    random = Random(2)
     took: dict[str, list[float]] = {"pushed": [], "streamed": []}
     count = options.requests if entities == 1 else options.requests // 10
     for number in range(count):
-        chosen = random.sample(range(among), entities) if among else [next(cards) for _ in range(entities)]
+        chosen = random.sample(range(among), entities) if among else server.in_turn(entities)
         for view, times in took.items():
             asked_s = server.ask(view, chosen)
             if number > count // 10:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from contextlib import suppress
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -37,8 +36,10 @@ class LruCache(Generic[Key, Value]):
         held = self._held.get(key)
         if held is None:
             return None
-        with suppress(KeyError):  # another thread has let it go meanwhile
+        try:  # noqa: SIM105 (it is done a hundred times a request)
             self._held.move_to_end(key)
+        except KeyError:  # another thread has let it go meanwhile
+            pass
         return held[0]
 
     def put(self, key: Key, value: Value, size: int) -> None:
