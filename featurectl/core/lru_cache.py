@@ -7,11 +7,11 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+HeldKey = TypeVar("HeldKey", bound=Hashable)
+Held = TypeVar("Held")
 
 
-class LruCache(Generic[Key, Value]):
+class LruCache(Generic[HeldKey, Held]):
     """Values of `most` bytes in all, by what whoever puts them says that they take. For several threads.
 
     >>> cache = LruCache[str, int](20)
@@ -23,15 +23,15 @@ class LruCache(Generic[Key, Value]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._held: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._held: OrderedDict[HeldKey, tuple[Held, int]] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: HeldKey) -> bool:
         """Return whether something is held under a key, which is not used by that."""
         return key in self._held
 
-    def find(self, key: Key) -> Value | None:
+    def find(self, key: HeldKey) -> Held | None:
         """Return what is held under a key, and use it; None where nothing is."""
         held = self._held.get(key)
         if held is None:
@@ -42,7 +42,7 @@ class LruCache(Generic[Key, Value]):
             pass
         return held[0]
 
-    def put(self, key: Key, value: Value, size: int) -> None:
+    def put(self, key: HeldKey, value: Held, size: int) -> None:
         """Hold a value in the place of what was under its key; nothing of what is larger than all that is held."""
         with self._lock:
             before = self._held.pop(key, None)
