@@ -26,6 +26,7 @@ from tests.servers.redis import free_port, redis_server
 from tests.serving.process import running
 
 LIMIT_S = 60  # a hang breaks it; with the limits below a command takes a few seconds
+TRIES = 5  # at a server that goes on again, on a slow machine
 URLS = ("sqlite:///r.db", "off,", "sqlite:///on.db")
 ANSWERS = {
     "registry": "error[FC601]: registry postgresql://",
@@ -156,7 +157,10 @@ def test_a_command_ends_where_a_store_hangs(shop, capsys, command, store, code):
     assert found == code, said
     assert code == 0 or ANSWERS[store] in said
     if command == "materialize":
-        assert run(capsys, *WORDS[command])[0] == 0
+        runs = [run(capsys, *WORDS[command])]
+        while runs[-1][0] == 69 and len(runs) < TRIES:  # a server works off first what it was asked while it hung
+            runs.append(run(capsys, *WORDS[command]))
+        assert runs[-1][0] == 0, runs
 
 
 @pytest.mark.long
