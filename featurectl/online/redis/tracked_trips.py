@@ -7,6 +7,7 @@ has written to it, before whatever it replies afterwards (`tracked_trip.py`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ _PROTOCOL: Final = 3
 _LONGEST_REST: Final = 1_024  # trips
 _OF_THE_BUDGET: Final = 0.5  # for the connection, without which a trip goes, too
 MOST_TRACKED: Final = 20_000  # lists of one connection: the server holds so many messages of one that reads no more
+MOST_HEARD: Final = 20_000  # changes in a trip: to hear of more takes so long that lists are read anew
 _OF_SO_MANY: Final = 32 << 20  # bytes of lists: where there is room for more, so many more are tracked
 RENEWED_S: Final = 86_400.0  # what the server remembers of a connection that has ended stays until lists are written
 
@@ -47,6 +49,7 @@ class TrackedTrips(RedisTrips):
         self._connection: Any = None
         self._begun_s = 0.0
         self._tracked: TrackedTrip | None = None  # that is under way
+        self._heard = 0  # changes, since the trip that is under way began
         self._rest, self._next_rest = 0, 1  # trips that go without: after what took longer than without
         self._is_busy = self._is_refused = self._has_served = False
 
@@ -94,10 +97,11 @@ class TrackedTrips(RedisTrips):
         """Return the answers of a trip; None where a list that was kept had changed before its turn."""
         if self._connection is None or self._is_worn():
             await self._connect()
+        self._heard = 0
         if self._has_news():
             await self._hear_all()
         self._tracked = trip = TrackedTrip(commands, self._promises)
-        await _carry_out(self._connection, trip)
+        await _carry_out(self._connection, trip, self._check_heard)
         self._tracked = None
         found = trip.replies()
         self._has_served = True
@@ -150,6 +154,7 @@ class TrackedTrips(RedisTrips):
     async def _hear(self, message: list[Any]) -> None:
         """Take a message of the server, in a trip or before it."""
         keys = message[1] if len(message) > 1 and type(message[1]) is list else None
+        self._heard += len(keys or ())
         if self._tracked is not None:
             self._tracked.hear(keys)
         elif keys is None:
@@ -161,7 +166,7 @@ class TrackedTrips(RedisTrips):
         """Take what the server has said since the last trip, as far as it is here: those lists are asked for at once.
 
         Raises:
-            redis.ConnectionError: it has said what is no message.
+            redis.ConnectionError: it has said what is no message, or too much.
         """
         connection, answers = self._connection, list[object]()
         parser: Any = getattr(connection, "_parser", None)
@@ -169,11 +174,21 @@ class TrackedTrips(RedisTrips):
         with parsing():
             await take_arrived(connection, answers, 1)
             while getattr(stream, "_buffer", b"") and not answers:
+                self._check_heard()
                 await parser.read_from_socket()
                 await take_arrived(connection, answers, 1)
         if answers:
             raise redis.ConnectionError("a reply to no command")
         self._promises.check_flushed()
+
+    def _check_heard(self) -> None:
+        """Check that lists are not sooner read without what was known of them: a client is slow to take messages.
+
+        Raises:
+            redis.ConnectionError: too much has changed.
+        """
+        if self._heard > MOST_HEARD:
+            raise redis.ConnectionError("too many lists have changed")
 
     def _has_news(self) -> bool:
         """Return whether the server may have said something since the last trip that is here."""
@@ -181,8 +196,10 @@ class TrackedTrips(RedisTrips):
         return bool(getattr(parser._stream, "_buffer", b"")) or parser._reader.has_data()  # noqa: SLF001
 
 
-async def _carry_out(connection: Any, trip: TrackedTrip) -> None:
+async def _carry_out(connection: Any, trip: TrackedTrip, check: Callable[[], None]) -> None:
     """Send a trip and take its answers. The client itself calls itself for each message that comes before an answer.
+
+    Before each further part of them is awaited, it is checked whether it is worth that.
 
     Where it checks a connection's health it would open one that has ended anew, on which nothing is said.
     """
@@ -193,5 +210,6 @@ async def _carry_out(connection: Any, trip: TrackedTrip) -> None:
     with parsing():
         await take_arrived(connection, trip.answers, most)
         while len(trip.answers) < most:
+            check()
             await parser.read_from_socket()
             await take_arrived(connection, trip.answers, most)

@@ -258,3 +258,22 @@ def test_a_connection_that_never_lasts_is_made_less_and_less(server, state, sour
             return len(made)
 
     assert asyncio.run(read()) < 15
+
+
+def test_a_reader_that_has_much_to_hear_reads_anew(server, state, source, written, monkeypatch):
+    """All that a server with much memory has read may change while nobody asks: to hear of it takes long."""
+    monkeypatch.setattr(tracked_trips, "MOST_HEARD", 10)
+    keys = [b"i4:%04d" % number for number in range(2_000)]  # what the server says of so many is more than one part
+    asks = [ListsAsk(view="spend@1", entities=keys)]
+
+    async def read(reader):
+        used = []
+        for changed in (keys, keys[:9], keys):
+            written.append(changed)
+            for _ in range(3):
+                assert await reader.read(source, asks) == state.read(source, asks)
+            used += connections_of(server)
+        return used
+
+    first, after_few, after_all = run(server.url, read)
+    assert first == after_few != after_all
