@@ -55,6 +55,19 @@ class LogLostError(StoreError):
         )
 
 
+def check_not_lost(shown: str, partitions: Iterable[StreamPartition], log: LogState) -> None:
+    """Check that a log has what was logged of some partitions, as the register said before the log was read.
+
+    Raises:
+        LogLostError: it lacks some of it.
+    """
+    for of in partitions:
+        logged = log.partitions.get(of.name)
+        end = of.first if logged is None else logged.end
+        if end < of.kept and not (logged is not None and logged.is_retired):
+            raise LogLostError(shown, of, end)
+
+
 class LogWriter:
     """Commits what was taken, as far as the register still says the same of it.
 
@@ -99,11 +112,7 @@ class LogWriter:
         while True:
             opened = self._log.open()
             known = opened.state.partitions
-            for of in partitions:
-                logged = known.get(of.name)
-                end = of.first if logged is None else logged.end
-                if end < of.kept and not (logged is not None and logged.is_retired):
-                    raise LogLostError(self._log.shown, of, end)
+            check_not_lost(self._log.shown, partitions, opened.state)
             new = {of.name: of for of in partitions if of.name not in known}
             if opened.version is not None and not new:
                 return opened

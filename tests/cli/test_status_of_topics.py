@@ -1,8 +1,9 @@
-"""`stream status` says of a topic that is not what was read of it what a worker says that begins with it."""
+"""`stream status` says of a topic, or a log, that lacks what it had what a worker says that begins with it."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -157,3 +158,21 @@ def test_a_topic_made_again_is_an_error_of_status_until_reset(tmp_path: Path, ca
     )
     assert main(["stream", "reset", "swipes", "-C", str(tmp_path), "-q"]) == 0
     assert status(swipes, capsys)[2] == {}
+
+
+def test_a_log_that_lacks_events_is_an_error_of_status_until_reset(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert work(swipes) == 0
+    assert status(swipes, capsys) == (0, "OK", {})
+    shutil.rmtree(tmp_path / "off" / "shop" / "_streams")
+    code, verdict, failures = status(swipes, capsys)
+    assert (code, verdict, [*failures]) == (1, "ERROR", ["log"])
+    assert " ends at offset 0 of partition swipes/" in failures["log"]
+    assert "; restore it; or `featurectl stream reset swipes --log-lost` begins anew" in failures["log"]
+    assert work(swipes) == 69
+    assert "error[FC617]" in capsys.readouterr().err
+    assert main(["stream", "reset", "swipes", "--log-lost", "-C", str(tmp_path), "-q"]) == 0
+    assert status(swipes, capsys)[2] == {}
+    assert work(swipes) == 0
+    assert status(swipes, capsys) == (0, "OK", {})

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
 from featurectl.core.units import format_age, format_iso, from_us, instant_us
 from featurectl.core.variables import shown_location
 from featurectl.engines.clocks import select_columns, typed_tree
@@ -24,6 +25,7 @@ from featurectl.language.stream_places import topic_address
 from featurectl.offline.event_log import OFFSET, REJECTED, STAMP, LogState, OpenedLog
 from featurectl.online.future_pushes import is_ahead
 from featurectl.online.stream_state.base import RegisterState, StreamSource
+from featurectl.streaming.log_writer import LogLostError, check_not_lost
 from featurectl.streaming.retirement import parse_name, state_name
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams, reader_group
 from featurectl.streaming.status.facts import (
@@ -88,6 +90,8 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
         parts_seen = registers.get(look.name), topics.get(look.name), logs.get(look.name)
         if problem := _topic_problem(look.name, *parts_seen):
             failures[TOPIC] = problem
+        if problem := look.log_problem(registers.get(look.name), logs.get(look.name)):
+            failures[LOG] = problem
         status = look.status(*parts_seen)
         status = replace(status, failures=failures)
         found.append(replace(status, verdict=verdict_of(status)))
@@ -136,6 +140,16 @@ class _StreamLook:
                 yield of
         for view in self._stream.views.values():
             yield from filter(None, view.own_freshness.values())
+
+    def log_problem(self, register: RegisterState | None, log: _LogSeen | None) -> str | None:
+        """Return what a log lacks that was logged, so that workers end, and what to do; None: nothing that is known."""
+        if register is None or log is None:
+            return None
+        try:
+            check_not_lost(self._log.shown, (of for of in register.partitions if not of.is_retired), log.state)
+        except LogLostError as error:
+            return _with_hint(error, self.name)
+        return None
 
     def read_register(self) -> RegisterState:
         """Return the register of the stream."""
@@ -192,7 +206,11 @@ def _topic_problem(
     if topic is None:
         return None
     error = topic_problem(topic.state, topic.marks, register, None if log is None else log.state)
-    return None if error is None else f"{error.message}; {error.hint.replace('SOURCE', source)}"
+    return None if error is None else _with_hint(error, source)
+
+
+def _with_hint(error: StoreError, source: str) -> str:
+    return f"{error.message}; {error.hint.replace('SOURCE', source)}"
 
 
 def clock_problem(register: RegisterState | None, now: datetime | None) -> str | None:
