@@ -37,14 +37,20 @@ def lease_us(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return int(request.param)
 
 
+def begun(root: Path, capsys: pytest.CaptureFixture[str]) -> Swipes:
+    """Four swipes, which a worker has taken."""
+    swipes = Swipes(root=root)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    return swipes
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("says", [NAMED, NAMED._replace(id="b2"), None], ids=["it", "another", "nobody"])
 def test_a_worker_removes_lists_whose_rebuild_has_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], says: Generation | None, lease_us: int
 ):
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     name_lists(swipes, replace=False)
     if says is not None:
         with swipes.workspace() as workspace:
@@ -58,9 +64,7 @@ def test_a_worker_removes_lists_whose_rebuild_has_ended(
 def test_a_rebuild_says_that_it_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     step = Seeding.step
     seen: list[bool] = []
 
@@ -80,9 +84,7 @@ def test_a_rebuild_says_that_it_goes_on(
 def test_a_rebuild_is_refused_while_another_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     step = Seeding.step
     seen: list[str] = []
 
@@ -107,9 +109,7 @@ def test_a_rebuild_that_was_killed_is_in_the_way_for_half_a_minute(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, alive_us: int, code: int
 ):
     monkeypatch.setattr(rebuild_leases, "_ALIVE_US", alive_us)
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     name_lists(swipes, replace=False)
     with swipes.workspace() as workspace:
         leases_of(workspace).say(NAMED)
@@ -127,9 +127,7 @@ def test_nothing_is_left_of_what_a_rebuild_has_said(
     fault: BaseException | None,
     code: int,
 ):
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     step = Seeding.step
     said: list[int] = []
 
@@ -151,9 +149,7 @@ def records_in(path: Path) -> int:
 
 
 def test_a_rebuild_whose_lists_were_given_up_says_nothing_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    swipes = Swipes(root=tmp_path)
-    swipes.send(4)
-    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    swipes = begun(tmp_path, capsys)
     name_lists(swipes, replace=False)
     with swipes.workspace() as workspace:
         leases = leases_of(workspace)
