@@ -38,13 +38,13 @@ _SEEN: Final = 4_096  # low bits of names by which most are told apart
 
 
 @numba.njit(nogil=True, cache=True)
-def read_elements(data: Any, element_ends: Any, list_ends: Any, shape: Any, asof_us: Any) -> Any:
+def read_elements(data: Any, begins: Any, ends: Any, list_ends: Any, shape: Any, asof_us: Any) -> Any:
     """Return what lists have, as of a register's `asof` or that of their heads.
 
-    `data` has the elements of all, with some bytes behind them; `element_ends` says where each ends, and `list_ends`
-    how many elements the lists up to each one have.
+    `data` has the elements of all, with some bytes behind them; `begins` and `ends` say where each begins and ends, and
+    `list_ends` how many elements the lists up to each one have.
     """
-    lists, elements = len(list_ends), len(element_ends)
+    lists, elements = len(list_ends), len(ends)
     found = ReadElements(
         np.zeros(lists, np.bool_),
         np.zeros(lists, np.bool_),
@@ -61,17 +61,17 @@ def read_elements(data: Any, element_ends: Any, list_ends: Any, shape: Any, asof
         end, parts, size = list_ends[i], found.parts[i], 0
         parts[NEWEST] = parts[KNOWN] = NEVER_US
         if first < end:
-            begin = element_ends[first - 1] if first > 0 else 0
-            if data[begin] == _HEAD:
-                size = open_head(data, begin, element_ends[first], shape, parts, pairs)
+            begin = begins[first]
+            if begin < ends[first] and data[begin] == _HEAD:
+                size = open_head(data, begin, ends[first], shape, parts, pairs)
                 first += 1
             is_read = size >= 0 and end - first <= _MOST_RECORDS
             if is_read and shape.has_names:
-                is_read = not has_copies(data, element_ends, first, end, parts, seen)
+                is_read = not has_copies(data, begins, ends, first, end, parts, seen)
             if is_read and first < end:
                 at_us = max(asof_us, parts[ASOF])
                 is_read, count = read_records(
-                    data, element_ends, (first, end, i, count), shape, pairs[: max(size, 0)], at_us, found
+                    data, begins, ends, (first, end, i, count), shape, pairs[: max(size, 0)], at_us, found
                 )
             found.is_read[i] = is_read
         found.ends[i] = count
@@ -239,7 +239,7 @@ def open_head(data: Any, begin: Any, end: Any, shape: Any, parts: Any, pairs: An
 
 
 @numba.njit(nogil=True)
-def has_copies(data: Any, element_ends: Any, first: Any, end: Any, parts: Any, seen: Any) -> Any:
+def has_copies(data: Any, begins: Any, ends: Any, first: Any, end: Any, parts: Any, seen: Any) -> Any:
     """Return whether a record may have the name of another, or of a row of the head."""
     if first == end:
         return False
@@ -248,8 +248,8 @@ def has_copies(data: Any, element_ends: Any, first: Any, end: Any, parts: Any, s
     for at in range(begin, stop, 8):
         seen[(np.int64(data[at]) | np.int64(data[at + 1]) << 8) % _SEEN] = True
     for i in range(first, end):
-        name = _PREFIX + (element_ends[i - 1] if i > 0 else 0)
-        if name + 8 > element_ends[i]:
+        name = _PREFIX + begins[i]
+        if name + 8 > ends[i]:
             return True
         low = (np.int64(data[name + 7]) | np.int64(data[name + 6]) << 8) % _SEEN
         if seen[low]:
@@ -257,7 +257,7 @@ def has_copies(data: Any, element_ends: Any, first: Any, end: Any, parts: Any, s
                 if is_name(data, at, name):
                     return True
             for j in range(first, i):
-                other = _PREFIX + (element_ends[j - 1] if j > 0 else 0)
+                other = _PREFIX + begins[j]
                 if big_endian(data, other, 8) == big_endian(data, name, 8):
                     return True
         seen[low] = True
@@ -294,12 +294,12 @@ def value_at(data: Any, at: Any, end: Any, kind: Any) -> Any:
 
 
 @numba.njit(nogil=True)
-def is_again(data: Any, element_ends: Any, first: Any, i: Any, at_us: Any) -> Any:
+def is_again(data: Any, begins: Any, first: Any, i: Any, at_us: Any) -> Any:
     """Return whether a record has the partition and the offset of one before it, and one of both counts by then."""
-    begin = element_ends[i - 1]
+    begin = begins[i]
     is_late = big_endian(data, begin + _STAMP, 8) > at_us
     for j in range(first, i):
-        other, same = (element_ends[j - 1] if j > 0 else 0), 1
+        other, same = begins[j], 1
         while same < _EVENT_TIME and data[other + same] == data[begin + same]:
             same += 1
         if same == _EVENT_TIME and not (is_late and big_endian(data, other + _STAMP, 8) > at_us):
@@ -308,7 +308,7 @@ def is_again(data: Any, element_ends: Any, first: Any, i: Any, at_us: Any) -> An
 
 
 @numba.njit(nogil=True)
-def read_records(data: Any, element_ends: Any, places: Any, shape: Any, pairs: Any, at_us: Any, found: Any) -> Any:
+def read_records(data: Any, begins: Any, ends: Any, places: Any, shape: Any, pairs: Any, at_us: Any, found: Any) -> Any:
     """Put the records of a list that count into `found`; return whether they can be read, and how many there are then.
 
     `places` are the first element, the one behind the last, the list, and how many records there are before.
@@ -316,7 +316,7 @@ def read_records(data: Any, element_ends: Any, places: Any, shape: Any, pairs: A
     first, end, owner, before = places
     count, ties, room, newest = before, len(shape.kinds) - len(shape.slots), len(found.event_us), -1
     for i in range(first, end):
-        begin, stop = (element_ends[i - 1] if i > 0 else 0), element_ends[i]
+        begin, stop = begins[i], ends[i]
         behind = begin + (_NAMED_PREFIX if shape.has_names else _PREFIX)
         size, at = array(data, behind, stop)
         if at < 0 or data[begin] != _RECORD or size != len(shape.kinds):
@@ -335,7 +335,7 @@ def read_records(data: Any, element_ends: Any, places: Any, shape: Any, pairs: A
         if offset < 0:
             return False, before
         if offset >= least:
-            if offset <= newest and is_again(data, element_ends, first, i, at_us):
+            if offset <= newest and is_again(data, begins, first, i, at_us):
                 return False, before
             newest = max(newest, offset)
             found.event_us[count], stamp = big_endian(data, begin + _EVENT_TIME, 8), big_endian(data, begin + _STAMP, 8)

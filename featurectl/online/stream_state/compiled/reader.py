@@ -89,10 +89,11 @@ class CompiledReader:
             return [None] * len(found)
         data = b"".join((*elements, _PADDING))
         octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
-        element_ends = np.fromiter(map(len, elements), np.int64, len(elements)).cumsum()
+        sizes = np.fromiter(map(len, elements), np.int64, len(elements))
+        ends = sizes.cumsum()
         list_ends = np.fromiter(map(len, lists), np.int64, len(lists)).cumsum()
         shape = self._shape
-        opened = self._loops.elements(octets, element_ends, list_ends, shape, asof_us)
+        opened = self._loops.elements(octets, ends - sizes, ends, list_ends, shape, asof_us)
         rows = self._loops.rows(octets, words, shape, asof_us, opened)
         if opened.ends[-1]:
             self._loops.merge(opened, rows)
