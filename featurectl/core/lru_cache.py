@@ -1,11 +1,13 @@
-"""Values by key in so many bytes: those that were not used for longest go first."""
+"""Values by key in so many bytes: those that were not used for longest go first, or those of keys seen once."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
+
+from featurectl.core.seen_keys import ROOM_OF_KEYS, SeenKeys
 
 HeldKey = TypeVar("HeldKey", bound=Hashable)
 Held = TypeVar("Held")
@@ -26,6 +28,11 @@ class LruCache(Generic[HeldKey, Held]):
         self._held: OrderedDict[HeldKey, tuple[Held, int]] = OrderedDict()
         self._size = 0
         self._lock = Lock()
+
+    @property
+    def room(self) -> int:
+        """How many bytes there are for values."""
+        return self.most
 
     def __contains__(self, key: HeldKey) -> bool:
         """Return whether something is held under a key, which is not used by that."""
@@ -48,6 +55,46 @@ class LruCache(Generic[HeldKey, Held]):
             before = self._held.pop(key, None)
             self._size += size - (0 if before is None else before[1])
             self._held[key] = value, size
-            while self._size > self.most:
+            room = self.room
+            while self._size > room:
                 _, (_, gone) = self._held.popitem(last=False)
                 self._size -= gone
+
+    def remove(self, key: HeldKey) -> bool:
+        """Let go what is held under a key, and return whether there was anything."""
+        with self._lock:
+            before = self._held.pop(key, None)
+            self._size -= 0 if before is None else before[1]
+        return before is not None
+
+
+class RepeatsCache(LruCache[HeldKey, Held]):
+    """Values of keys that were seen before: of others the keys alone, so that what is seen once displaces little.
+
+    All of it together takes `most` bytes, of which a tenth is for keys.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.seen = SeenKeys(most)
+
+    @property
+    def room(self) -> int:
+        """How many bytes there are for values."""
+        return self.most - self.most // ROOM_OF_KEYS
+
+    def resize(self, most: int) -> None:
+        """Have so many bytes from now on."""
+        self.most = self.seen.room = most
+
+    def knows(self, key: HeldKey) -> bool:
+        """Return whether a key was seen lately, or something is held under it."""
+        return key in self._held or key in self.seen
+
+    def knows_any(self, keys: Collection[HeldKey]) -> bool:
+        """Return whether one of some keys was seen lately, or something is held under it."""
+        return not self._held.keys().isdisjoint(keys) or self.seen.has_any(keys)
+
+    def holds_any(self, keys: Collection[HeldKey | None]) -> bool:
+        """Return whether something is held under one of some keys."""
+        return not self._held.keys().isdisjoint(keys)

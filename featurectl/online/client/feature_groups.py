@@ -11,7 +11,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.online.client.feature_columns import FeatureColumn
 from featurectl.online.client.read_view import ReadView
-from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
+from featurectl.online.decode.columns import Default, EntityRow, EntityRows, ViewColumns
 from featurectl.online.read import Status
 
 make_column = cast("Callable[[tuple[object, ...]], FeatureColumn]", partial(tuple.__new__, FeatureColumn))
@@ -87,3 +87,22 @@ def group_columns(group: FeatureGroup, rows: Sequence[EntityRow], usual: Sequenc
         name: FeatureColumn(source, values[i], statuses[i], defaulted[i], event_us, computed_us)
         for name, i in group.columns
     }
+
+
+def columns_at_once(group: FeatureGroup, rows: EntityRows) -> dict[str, FeatureColumn]:
+    """Return the features of rows that are there by feature."""
+    source, (values, statuses, defaulted, event_us, computed_us) = group.source, rows
+    return {
+        name: make_column((source, values[i], statuses[i], defaulted[i], event_us, computed_us))
+        for name, i in group.columns
+    }
+
+
+def rows_of(found: EntityRows, asof_us: int) -> list[EntityRow]:
+    """Return rows that are there by feature, as of when they were computed, or of an instant where that is unknown."""
+    values, statuses, defaulted, event_us, computed_us = found
+    parts = zip(zip(*values, strict=True), zip(*statuses, strict=True), zip(*defaulted, strict=True), strict=True)
+    return [
+        EntityRow([*of], [*status], [*default], event, computed, computed or asof_us)
+        for (of, status, default), event, computed in zip(parts, event_us, computed_us, strict=True)
+    ]

@@ -23,6 +23,7 @@ from featurectl.online.client.feature_groups import (
     NOT_DEFAULTED,
     PRESENT,
     FeatureGroup,
+    columns_at_once,
     group_columns,
     grouped_inputs,
     make_column,
@@ -273,15 +274,11 @@ class FeatureReader:
         self, group: FeatureGroup, packed: Sequence[bytes | None], data: Sequence[bytes | None], moment: Moment
     ) -> dict[str, FeatureColumn]:
         """Return the columns of some packed rows."""
-        decoder, source = group.decoder, group.source
+        decoder = group.decoder
         assert decoder is not None
         usual = decoder.usual(data, moment) if len(data) == len(packed) else None
         if usual is not None:
-            of, statuses, defaulted, event_us, computed_us = usual
-            return {
-                name: FeatureColumn(source, of[i], statuses[i], defaulted[i], event_us, computed_us)
-                for name, i in group.columns
-            }
+            return columns_at_once(group, usual)
         rows = decoder.rows(data, moment)
         if len(packed) == len(rows) == 1:
             return single_columns(group, rows[0])

@@ -109,7 +109,7 @@ async def _read_columns_async(
         rows = reader.streams.known_rows(rows, lists)
         for some in reader.streams.answers(question, lists, rows):
             columns |= some
-            if rows.count > 1:
+            if rows.count > 1 and (not some or rows.count * len(some) > FEW_VALUES):
                 await asyncio.sleep(0)
     found = without_erased(reader.erased, pushes, packed, found)
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):

@@ -14,11 +14,11 @@ from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.client.erased_reads import SuspectLists, suspect_lists
 from featurectl.online.client.feature_columns import FeatureColumn, KeyRows
-from featurectl.online.client.feature_groups import FeatureGroup, group_columns
+from featurectl.online.client.feature_groups import FeatureGroup, columns_at_once, group_columns, rows_of
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
-from featurectl.online.decode.columns import EntityRow
+from featurectl.online.decode.columns import EntityRow, EntityRows
 from featurectl.online.stream_state.base import (
     NO_LIST,
     EntityList,
@@ -147,23 +147,28 @@ class StreamInputs:
             yield from self._answers_at(question, found, asked.instants)
             return
         at = None if asked.latest is not None else asked.now
-        for of in self._groups:
+        for number, of in enumerate(self._groups):
+            if number:
+                yield {}
             entities = question.asks[of.source][of.place].entities
             generation, answer = _generation(of, found), found[of.source][of.place]
             of.columns.check(generation, of.group.picked.values())
             lists, read = answer.lists or (), ReadLists(generation, answer.asof, at)
-            known: dict[bytes | None, EntityRow] = {}
+            packed = question.packed[of.source][of.place]
             step = of.columns.at_once(read)
+            if len(packed) == len(entities) <= step and None not in packed:
+                yield _columns_of(of, of.columns.rows(read, lists, partial(_place, of, entities)))
+                continue
+            known: dict[bytes | None, EntityRow] = {}
             for first in range(0, len(entities), step):
                 keys = entities[first : first + step]
                 rows = of.columns.rows(read, lists[first : first + step], partial(_place, of, keys))
-                known |= zip(keys, rows, strict=True)
+                known |= zip(keys, rows_of(rows, answer.asof) if isinstance(rows, EntityRows) else rows, strict=True)
                 if len(keys) == step:
                     yield {}
-            packed = question.packed[of.source][of.place]
             if None in packed:
                 known[None] = of.columns.unknown(read)
-            yield group_columns(of.group, [known[key] for key in packed], of.columns.all_present)
+            yield _columns_of(of, [known[key] for key in packed])
 
     def known_rows(self, asked: KeyRows, found: ListsFound) -> KeyRows:
         """Return rows with their own instants, where they have them, as far as all that was read is known by then."""
@@ -196,7 +201,7 @@ class StreamInputs:
                         rows[row] = outcome
                 yield {}
             if not unknown:
-                yield group_columns(of.group, [rows[row] for row in range(len(packed))], of.columns.all_present)
+                yield _columns_of(of, [rows[row] for row in range(len(packed))])
         if unknown:
             raise UnknownInstantError.of_rows(unknown)
 
@@ -237,6 +242,13 @@ def _rows_or_errors(
         found = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
         for row, each in zip(asking, found, strict=True):
             yield row, each or unknown_instant(place(), instants[row])
+
+
+def _columns_of(of: _StreamGroup, rows: EntityRows | Sequence[EntityRow]) -> dict[str, FeatureColumn]:
+    """Return the columns of a group's features, of rows in their order."""
+    if isinstance(rows, EntityRows):
+        return columns_at_once(of.group, rows)
+    return group_columns(of.group, rows, of.columns.all_present)
 
 
 def _place(of: _StreamGroup, keys: Sequence[bytes], row: int) -> RowPlace:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from featurectl.core.lru_cache import LruCache
+from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state import known_answers
 
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
@@ -21,7 +21,7 @@ class KeptLists:
     """
 
     def __init__(self, most: int | None = None) -> None:
-        self._known = LruCache[bytes, _KnownList | None](known_answers.HELD.most if most is None else most)
+        self._known = RepeatsCache[bytes, _KnownList](known_answers.HELD.most if most is None else most)
         self._forgotten = 0  # how often
 
     @property
@@ -35,7 +35,7 @@ class KeptLists:
 
     def knows(self, key: bytes) -> bool:
         """Return whether a key was read lately: its list is worth to be kept."""
-        return key in self._known
+        return self._known.knows(key)
 
     def find(self, key: bytes) -> list[bytes] | None:
         """Return the elements of a list, which it is asked for; None where they are not kept."""
@@ -50,26 +50,30 @@ class KeptLists:
 
     def see(self, read: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
         """Remember which lists were read, with their elements, where they are worth it."""
+        keys, size = [], 0
         for key, elements in read:
-            if elements and key not in self._known and _is_worth(elements):
-                self._known.put(key, None, _OF_A_KEY)
+            if elements and (about := len(elements[0]) + _OF_AN_ELEMENT * len(elements)) >= _WORTH:
+                keys.append(key)
+                size += about
+        self.see_keys(keys, size)
+
+    def see_keys(self, keys: Collection[bytes], size: int) -> None:
+        """Remember keys of lists that were read, which have so many bytes in all."""
+        self._known.seen.see(keys, size)
 
     def keep(self, key: bytes, elements: list[bytes]) -> None:
         """Keep a list of whose change the server will say."""
         size = _OF_A_KEY + sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
         if size > self.most // 2:
-            self._known.put(key, None, _OF_A_KEY)
+            self._known.remove(key)
+            self.see_keys([key], size)
         else:
             self._known.put(key, (elements, self._forgotten), size)
 
     def drop(self, key: bytes) -> None:
         """Forget the elements of a list, which has changed; its key stays known."""
-        if key in self._known:
-            self._known.put(key, None, _OF_A_KEY)
-
-
-def _is_worth(elements: Sequence[bytes]) -> bool:
-    return len(elements[0]) + _OF_AN_ELEMENT * len(elements) >= _WORTH
+        if self._known.remove(key):
+            self.see_keys([key], _WORTH)
 
 
 class PromisedKeys:

@@ -18,6 +18,7 @@ from featurectl.online.stream_state.joined_values import JoinedReader
 from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.list_values import ListAnswer, ListReader
 from featurectl.online.stream_state.many_lists import ManyLists
 from featurectl.online.stream_state.parsed_list import parse_list
@@ -86,9 +87,9 @@ class StreamViewReader:
         """Whether many lists take less time at once than each alone."""
         return self._many is not None
 
-    def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
-        """Return what `values` does of each list; None, too, where `values` has to be asked."""
-        return [None] * len(found) if self._many is None else self._many.values(found, asof_us)
+    def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | list[ReadValues | None]:
+        """Return what `values` does of each list, maybe by feature; None, too, where `values` has to be asked."""
+        return [None] * len(found) if self._many is None else self._many.read(found, asof_us)
 
     def values(self, found: EntityList, asof_us: int) -> ReadValues | None:
         """Return the values of features.

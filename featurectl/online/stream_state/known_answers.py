@@ -11,13 +11,12 @@ from functools import partial
 from itertools import count
 from typing import Final, NamedTuple, cast
 
-from featurectl.core.lru_cache import LruCache
+from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state.base import EntityList, is_head
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
 _MOST_BYTES: Final = 4 << 20
 _OF_AN_ANSWER, _OF_A_PART = 400, 50  # bytes, about, beside those of a list: an answer, and each element and value
-_OF_A_KEY: Final = 300
 _NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
 _numbers = count()
 
@@ -45,14 +44,11 @@ class _Held(NamedTuple):
 
 _held = cast("Callable[[tuple[object, ...]], _Held]", partial(tuple.__new__, _Held))
 _said = cast("Callable[[tuple[object, ...]], ReadValues]", partial(tuple.__new__, ReadValues))
-_Key = tuple[int, bytes]
+ListName = tuple[int, bytes]  # by which a list is looked up: which view's, and how it begins
 
 
-class HeldAnswers(LruCache[_Key, _Held | None]):
-    """The newest answers of a process, of `most` bytes with their lists.
-
-    Held is what was asked for before: of others the key alone, so that those that are read once displace little.
-    """
+class HeldAnswers(RepeatsCache[ListName, _Held]):
+    """The newest answers of a process, of `most` bytes with their lists: of those that were asked for before."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most)
@@ -63,17 +59,10 @@ class HeldAnswers(LruCache[_Key, _Held | None]):
         self.known += known
         self.unknown += unknown
 
-    def is_worth(self, key: _Key) -> bool:
-        """Return whether a key was asked for lately, and remember that it is."""
-        if key in self:
-            return True
-        self.put(key, None, _OF_A_KEY)
-        return False
-
-    def keep(self, key: _Key, held: _Held) -> None:
-        """Hold something in the place of what was under its key, where it is no large part of all."""
+    def keep(self, name: ListName, held: _Held) -> None:
+        """Hold something in the place of what was under its name, where it is no large part of all."""
         if held.size <= self.most // 2:
-            self.put(key, held, held.size)
+            self.put(name, held, held.size)
 
 
 HELD: Final = HeldAnswers(_MOST_BYTES)
@@ -84,7 +73,7 @@ def hold_lists(most_bytes: int) -> None:
 
     Half of it is for lists as they were read, on each connection that hears of changes, half for what they have said.
     """
-    HELD.most = most_bytes // 2
+    HELD.resize(most_bytes // 2)
 
 
 class KnownAnswers:
@@ -93,32 +82,75 @@ class KnownAnswers:
     def __init__(self) -> None:
         self._number = next(_numbers)
 
+    def names(self, found: Sequence[EntityList | None]) -> list[ListName | None]:
+        """Return by what lists are remembered; None of those of which nothing is to be."""
+        number = self._number
+        return [(number, each.elements[0][:_NAMING]) if each is not None and each.elements else None for each in found]
+
+    def find_all(
+        self, names: Sequence[ListName | None], found: Sequence[EntityList | None], asof_us: int
+    ) -> list[ReadValues | None]:
+        """Return what `find` does of each list."""
+        if not HELD.holds_any(names):
+            return [None] * len(names)
+        return [
+            None if name is None or each is None else _find(name, each, asof_us)
+            for name, each in zip(names, found, strict=True)
+        ]
+
     def find(self, found: EntityList, asof_us: int) -> ReadValues | None:
         """Return what a list says as of a register's `asof` or that of its head, where it has said it before."""
-        elements = found.elements
-        if not elements:
-            return None
-        held = HELD.find((self._number, elements[0][:_NAMING]))
-        if held is None:
-            return None
-        read, values, event_us, from_us, until_us, _ = held
-        if read[0] is not elements:
-            if read[0] != elements:
-                return None
-            read[0] = elements
-        if from_us <= asof_us < until_us and _is_whole(found):
-            return _said((values.copy(), event_us, asof_us, until_us))
-        return None
+        [name] = self.names([found])
+        return None if name is None else _find(name, found, asof_us)
+
+    def worth(
+        self, names: Sequence[ListName | None], found: Sequence[EntityList | None], places: Sequence[int]
+    ) -> Sequence[int]:
+        """Return at which of some places are lists that were asked for before; remember that the others are."""
+        known = {i: name for i in places if (name := names[i]) is not None}
+        again = [i for i, name in known.items() if HELD.knows(name)] if HELD.knows_any(known.values()) else []
+        for i in again:
+            del known[i]
+        HELD.seen.see(known.values(), sum([_size_about(found[i]) for i in known]))
+        return again
 
     def keep(self, found: EntityList, answer: ReadValues) -> None:
         """Keep what a list has said that was asked for before, where it is known until when that holds."""
-        elements, (values, event_us, asof_us, until_us) = found.elements, answer
-        key = self._number, elements[0][:_NAMING]
-        if HELD.is_worth(key) and until_us > asof_us and _is_whole(found):
+        [name] = self.names([found])
+        if name is not None:
+            if HELD.knows(name):
+                self.hold(name, found, answer)
+            else:
+                HELD.seen.see((name,), _size_about(found))
+
+    def hold(self, name: ListName | None, found: EntityList | None, answer: ReadValues) -> None:
+        """Hold what a list that is worth it has said, where it is known until when that holds."""
+        values, event_us, asof_us, until_us = answer
+        if name is not None and found is not None and until_us > asof_us and _is_whole(found):
+            elements = found.elements
             size = len(elements[0]) if len(elements) == 1 else sum(map(len, elements))
             size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
-            held = _held(([elements], values.copy(), event_us, asof_us, until_us, size))
-            HELD.keep(key, held)
+            HELD.keep(name, _held(([elements], values.copy(), event_us, asof_us, until_us, size)))
+
+
+def _find(name: ListName, found: EntityList, asof_us: int) -> ReadValues | None:
+    held = HELD.find(name)
+    if held is None:
+        return None
+    elements = found.elements
+    read, values, event_us, from_us, until_us, _ = held
+    if read[0] is not elements:
+        if read[0] != elements:
+            return None
+        read[0] = elements
+    if from_us <= asof_us < until_us and _is_whole(found):
+        return _said((values.copy(), event_us, asof_us, until_us))
+    return None
+
+
+def _size_about(found: EntityList | None) -> int:
+    """Return how many bytes it takes to hold what a list has said, with it: elements behind a head are short."""
+    return 0 if found is None else len(found.elements[0]) + 2 * _OF_A_PART * len(found.elements) + _OF_AN_ANSWER
 
 
 def _is_whole(found: EntityList) -> bool:

@@ -13,9 +13,10 @@ from featurectl.online.stream_state.compiled.reader import CompiledReader
 from featurectl.online.stream_state.joined_lists import OpenedList, open_lists
 from featurectl.online.stream_state.joined_names import without_copies
 from featurectl.online.stream_state.joined_values import JoinedReader
-from featurectl.online.stream_state.known_answers import KnownAnswers, ReadValues
+from featurectl.online.stream_state.known_answers import KnownAnswers, ListName, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_columns import ListColumns
 
 _MANY: Final = 8  # fewer lists take less time one by one
 
@@ -32,13 +33,23 @@ class ManyLists:
         self._compiled: CompiledReader | None = None
         self.known = KnownAnswers()
 
-    def values(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
-        """Return what lists say as of a register's `asof` or that of their heads; None of those to be read alone."""
-        read = [None if each is None else self.known.find(each, asof_us) for each in found]
+    def read(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | list[ReadValues | None]:
+        """Return what lists say as of a register's `asof` or that of their heads; None of those to be read alone.
+
+        It is by feature where none was known before, and compiled loops have read each.
+        """
+        names = self.known.names(found)
+        read = self.known.find_all(names, found, asof_us)
         left = [i for i, one in enumerate(read) if one is None]
         known_answers.HELD.see(len(read) - len(left), len(left))
-        if left and (compiled := self._by_loops()) is not None:
-            self._take(read, left, found, compiled.answers([found[i] for i in left], asof_us))
+        compiled = self._by_loops() if left else None
+        columns = None if compiled is None else compiled.columns([found[i] for i in left], asof_us)
+        if columns is not None:
+            if columns.is_whole and len(left) == len(found):
+                for i in self.known.worth(names, found, left):
+                    self.known.hold(names[i], found[i], columns.row(i))
+                return columns
+            self._take(read, left, (names, found), columns.rows())
             left = [i for i in left if read[i] is None]
         LOADED.see(len(left))
         if len(left) < _MANY:
@@ -47,7 +58,7 @@ class ManyLists:
         answers = self._joined.answers([one for one in opened if one is not None], asof_us)
         if answers is not None:
             known = iter(answers)
-            self._take(read, left, found, [None if one is None else next(known) for one in opened])
+            self._take(read, left, (names, found), [None if one is None else next(known) for one in opened])
         return read
 
     def values_at(
@@ -79,12 +90,19 @@ class ManyLists:
         self,
         read: list[ReadValues | None],
         places: Sequence[int],
-        found: Sequence[EntityList | None],
+        named: tuple[Sequence[ListName | None], Sequence[EntityList | None]],
         answers: Sequence[ReadValues | None],
     ) -> None:
         """Take the answers for some places, where they have an event."""
-        for i, answer in zip(places, answers, strict=True):
-            each = found[i]
-            if each is not None and answer is not None and answer.event_us is not None:
-                read[i] = answer
-                self.known.keep(each, answer)
+        names, found = named
+        taken = [
+            (i, answer)
+            for i, answer in zip(places, answers, strict=True)
+            if answer is not None and answer.event_us is not None
+        ]
+        for i, answer in taken:
+            read[i] = answer
+        again = {*self.known.worth(names, found, [i for i, _ in taken])}
+        for i, answer in taken:
+            if i in again:
+                self.known.hold(names[i], found[i], answer)

@@ -19,6 +19,7 @@ from featurectl.online.stream_state.compiled import loading
 from featurectl.online.stream_state.compiled.loading import LoadedLoops
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.layout import layout_of
+from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.many_lists import ManyLists
 from featurectl.online.stream_state.record import EventRecord, pack_record
 from featurectl.serving.compile_lists import COMPILER
@@ -168,7 +169,7 @@ def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeyp
         values = tuple(0.1 * i if dtype == "float64" else None for dtype in layout.inputs.values())
         record = EventRecord(0, i, BEGIN - SECOND, BEGIN, 0, (), values)
         lists.append(EntityList(elements=[pack_record(record, layout)], marks=None))
-    before = ManyLists([feature], layout).values(lists, BEGIN)
+    before = ManyLists([feature], layout).read(lists, BEGIN)
     called = list[int]()
 
     def windows(*of: Any) -> Any:
@@ -176,7 +177,9 @@ def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeyp
         return loops.windows(*of)
 
     monkeypatch.setattr(loading.LOADED, "loops", loops._replace(windows=windows))
-    assert ManyLists([feature], layout).values(lists, BEGIN) == before
+    found = ManyLists([feature], layout).read(lists, BEGIN)
+    assert isinstance(found, ListColumns)
+    assert found.rows() == before
     assert called == [1]
     assert None not in before
 

@@ -6,10 +6,9 @@ compiled, takes most of a second, and the first time on a machine some.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -39,6 +38,7 @@ from featurectl.online.stream_state.compiled.shapes import (
 from featurectl.online.stream_state.joined_values import ZERO
 from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_columns import ListColumns
 
 _PADDING: Final = bytes(16)  # so that a word can be read at each byte, and a place behind all, of several words always
 # What an aggregate is of a cell, and which number of the cell it needs.
@@ -51,9 +51,6 @@ _AGGREGATES: Final[Mapping[str, tuple[int, int]]] = {
 _KINDS: Final = {FLOAT64: FLOAT, INT64: INTEGER, DATE: INTEGER, TIMESTAMP: INTEGER, BOOL: BOOLEAN, STRING: TEXT}
 _LESS: Final = ("var", "stddev")  # are divided by one less than the count
 _ALWAYS_FLOATS: Final = ("mean", "var", "var_pop", "stddev", "stddev_pop")
-
-
-_read = cast("Callable[[tuple[object, ...]], ReadValues]", partial(tuple.__new__, ReadValues))
 
 
 class Loops(NamedTuple):
@@ -72,7 +69,7 @@ class CompiledReader:
         self._loops, self._layout = loops, layout
         self._order = sorted(range(len(features)), key=lambda i: not self._is_float(features[i]))
         self._floats = sum(map(self._is_float, features))
-        self._bools = [features[i].dtype == BOOL for i in self._order]
+        self._bools = [place for place, i in enumerate(self._order) if features[i].dtype == BOOL]
         self._shape = shape_of([features[i] for i in self._order], layout)
         self._places = [self._order.index(i) for i in range(len(features))]
 
@@ -83,10 +80,15 @@ class CompiledReader:
 
     def answers(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
         """Return what lists say as of a register's `asof` or that of their heads; None where others have to say it."""
+        columns = self.columns(found, asof_us)
+        return [None] * len(found) if columns is None else columns.rows()
+
+    def columns(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | None:
+        """Return what `answers` does, by feature; None where there is nothing to read."""
         lists = [one.elements if one is not None and _is_whole(one) else () for one in found]
         elements = [*chain.from_iterable(lists)]
         if not elements:
-            return [None] * len(found)
+            return None
         data = b"".join((*elements, _PADDING))
         octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
         sizes = np.fromiter(map(len, elements), np.int64, len(elements))
@@ -97,25 +99,27 @@ class CompiledReader:
         rows = self._loops.rows(octets, words, shape, asof_us, opened)
         if opened.ends[-1]:
             self._loops.merge(opened, rows)
-        features = self._loops.windows(shape, asof_us, opened, rows)
-        instants = zip(opened.is_read.tolist(), *features.instants.tolist(), strict=True)
-        return [
-            _read(([*values], None if event_us == NEVER_US else event_us, at_us, until_us)) if is_read else None
-            for values, (is_read, event_us, at_us, until_us) in zip(self._values(features), instants, strict=True)
-        ]
+        return self._columns(self._loops.windows(shape, asof_us, opened, rows), opened.is_read.tolist())
 
-    def _values(self, found: ReadFeatures) -> Iterable[Sequence[object]]:
-        """Return the values of each list."""
+    def _columns(self, found: ReadFeatures, is_read: list[bool]) -> ListColumns:
+        """Return what was found of each list."""
         end = self._floats
         columns: list[list[object]] = [*found.values[:end].view(np.float64).tolist(), *found.values[end:].tolist()]
-        for i, is_bool in enumerate(self._bools):
-            if is_bool:
-                columns[i] = [bool(value) for value in columns[i]]
+        for i in self._bools:
+            columns[i] = [*map(bool, columns[i])]
+        nulls: list[int] = []
         if not found.has_value.all():
-            for i in np.flatnonzero(~found.has_value.all(axis=1)).tolist():
+            nulls = np.flatnonzero(~found.has_value.all(axis=1)).tolist()
+            for i in nulls:
                 there = found.has_value[i].tolist()
                 columns[i] = [value if is_there else None for value, is_there in zip(columns[i], there, strict=True)]
-        return zip(*[columns[place] for place in self._places], strict=True)
+        event_us, at_us, until_us = found.instants.tolist()
+        has_events = NEVER_US not in event_us
+        if not has_events:
+            event_us = [None if event == NEVER_US else event for event in event_us]
+        nulls = [self._order[i] for i in nulls]
+        values = [columns[place] for place in self._places]
+        return ListColumns(values, nulls, event_us, at_us, until_us, is_read, has_events and all(is_read))
 
 
 def shape_of(features: Sequence[Feature], layout: ListLayout) -> ListShape:
