@@ -108,11 +108,10 @@ def load_loops() -> Loops | str:
     """
     try:
         from featurectl.online.stream_state.compiled.elements import read_elements
-        from featurectl.online.stream_state.compiled.merging import merge_records
         from featurectl.online.stream_state.compiled.rows import read_rows
         from featurectl.online.stream_state.compiled.windows import read_windows
 
-        loops = Loops(read_elements, read_rows, merge_records, read_windows)
+        loops = Loops(read_elements, read_rows, read_windows)
         return adds_otherwise(loops) or reads_otherwise(loops) or loops
     except Exception as error:  # noqa: BLE001 (it finds no folder for what it compiles, or another numpy than it knows)
         return f"numba can't be used: {error}"
@@ -127,11 +126,12 @@ def adds_otherwise(loops: Loops) -> str:
     none, parts = np.zeros(lists, np.int64), np.zeros((lists, COLUMNS + 2), np.int64)
     elements = ReadElements(
         there[:lists].copy(), np.zeros(lists, np.bool_), parts, none, np.zeros((0, 4), np.int64),
-        none[:0], none[:0], there[:0],
+        none[:0], there[:0],
     )  # fmt: skip
     times = np.zeros(rows, np.int64)
+    is_full, records = np.ones((1, lists), np.bool_), np.zeros((3, 0), np.int64)
     found = loops.windows(
-        shape, 1, elements, ReadRows(begins[:-1], counts, times, times, values.view(np.int64), there, none, none)
+        shape, 1, elements, ReadRows(begins[:-1], counts, times, values.view(np.int64), there, is_full, records)
     )
     sums = found.values[0].view(np.float64)
     for length, begin, total in zip(counts, begins, sums, strict=False):

@@ -58,7 +58,6 @@ class Loops(NamedTuple):
 
     elements: Callable[..., Any]
     rows: Callable[..., Any]
-    merge: Callable[..., None]
     windows: Callable[..., ReadFeatures]
 
 
@@ -95,10 +94,8 @@ class CompiledReader:
         ends = sizes.cumsum()
         list_ends = np.fromiter(map(len, lists), np.int64, len(lists)).cumsum()
         shape = self._shape
-        opened = self._loops.elements(octets, ends - sizes, ends, list_ends, shape, asof_us)
+        opened = self._loops.elements(octets, words, ends - sizes, ends, list_ends, shape, asof_us)
         rows = self._loops.rows(octets, words, shape, asof_us, opened)
-        if opened.ends[-1]:
-            self._loops.merge(opened, rows)
         return self._columns(self._loops.windows(shape, asof_us, opened, rows), opened.is_read.tolist())
 
     def _columns(self, found: ReadFeatures, is_read: list[bool]) -> ListColumns:

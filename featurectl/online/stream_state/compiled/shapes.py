@@ -51,8 +51,7 @@ class ReadElements(NamedTuple):
 
     `is_read` is false for a list that is to be read by others. `ends` says how many records of the lists up to each one
     count, `is_late` of which lists others count later. A row of `places` has the event time of a record, when it became
-    available, its partition and offset; `event_us` are the event times alone. `values` and `valid` have a column behind
-    the other, floats by their bits.
+    available, its partition and offset. `values` and `valid` have a column behind the other, floats by their bits.
     """
 
     is_read: Bools
@@ -60,27 +59,25 @@ class ReadElements(NamedTuple):
     parts: Ints
     ends: Ints
     places: Ints
-    event_us: Ints
     values: Ints
     valid: Bools
 
 
 class ReadRows(NamedTuple):
-    """The rows of lists that count, each list's from its place in `begins` on, in the order of their event times.
+    """The rows of the heads of lists that count, each list's from its place in `begins` on, as many as `counts` says.
 
-    `stamps`, when they became available, are there where they are needed. `values` and `valid` have a column behind the
-    other, floats by their bits. `order` has the numbers of records, each list's in their order, `behind` how many rows
-    each is behind; counted are those of the head until they are put between them.
+    `values` and `valid` have a column behind the other, floats by their bits. `is_full` says by column and list whether
+    no value is null: of these `valid` has nothing. `records` has a row of numbers of records that are to be put between
+    these, each list's in their order, one of how many rows each is behind, and one of their event times.
     """
 
     begins: Ints
     counts: Ints
     event_us: Ints
-    stamps: Ints
     values: Ints
     valid: Bools
-    order: Ints
-    behind: Ints
+    is_full: Bools
+    records: Ints
 
 
 class ReadFeatures(NamedTuple):
