@@ -93,7 +93,7 @@ class RepeatsCache(LruCache[HeldKey, Held]):
 
     def knows_any(self, keys: Collection[HeldKey]) -> bool:
         """Return whether one of some keys was seen lately, or something is held under it."""
-        return not self._held.keys().isdisjoint(keys) or self.seen.has_any(keys)
+        return self.holds_any(keys) or self.seen.has_any(keys)
 
     def holds_any(self, keys: Collection[HeldKey | None]) -> bool:
         """Return whether something is held under one of some keys."""

@@ -41,17 +41,26 @@ class SeenKeys:
 
     def has_any(self, keys: Collection[Hashable]) -> bool:
         """Return whether one of some keys was seen lately."""
-        hashes = [*map(hash, keys)]
+        hashes = set(map(hash, keys))
         return not (self._young.isdisjoint(hashes) and self._old.isdisjoint(hashes))
 
     def see(self, keys: Collection[Hashable], size: int) -> None:
         """Remember keys of things that take so many bytes in all."""
+        if keys:
+            self._add(set(map(hash, keys)), size // len(keys))
+
+    def see_new(self, keys: Collection[Hashable], size: int) -> bool:
+        """Remember keys, as `see` does, where none of them was seen lately; return whether it was so."""
         hashes = set(map(hash, keys))
+        if not (self._young.isdisjoint(hashes) and self._old.isdisjoint(hashes)):
+            return False
+        self._add(hashes, size // len(keys))
+        return True
+
+    def _add(self, hashes: set[int], each: int) -> None:
         with self._lock:
             hashes -= self._young
-            if not hashes:
-                return
             self._young |= hashes
-            self._size += len(hashes) * max(size // len(keys), _LEAST)
+            self._size += len(hashes) * max(each, _LEAST)
             if self._size > self.room:
                 self._old, self._young, self._size = self._young, set(), 0

@@ -79,20 +79,17 @@ class Features:
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""
         if found.is_present:
-            self._present.inc(len(found.columns))
+            self._present.inc(found.count * len(found.columns))
             return
-        present = 0
+        statuses = Counter[str]()
         for column in found.columns.values():
-            present += column.statuses.count("PRESENT")
-        self._present.inc(present)
-        if present == found.count * len(found.columns):
-            return
-        statuses: Counter[str] = Counter()
-        for column in found.columns.values():
-            statuses.update(column.statuses)
+            if (present := column.statuses.count("PRESENT")) == found.count:
+                statuses["PRESENT"] += present
+            else:
+                statuses.update(column.statuses)
+        self._present.inc(statuses.pop("PRESENT", 0))
         for status, count in statuses.items():
-            if status != "PRESENT":
-                self._metrics.values.labels(status).inc(count)
+            self._metrics.values.labels(status).inc(count)
 
 
 def _lists_seen() -> tuple[int, int]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
 
 import polars as pl
 import pytest
 
 from featurectl.api.project import open_project
-from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns
-from featurectl.serving.routes.features import present_documents
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, are_present
+from featurectl.serving.routes.features import finite_values, present_documents
 
 SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]
 
@@ -155,3 +157,32 @@ def test_a_row_with_all_features_is_answered_at_once_if_json_has_them(value, is_
     found = FeatureColumns(columns=columns, count=1, now=datetime.now(UTC), is_present=True)
     one, other = {"values": [1], "status": ["PRESENT"]}, {"values": [value], "status": ["PRESENT"]}
     assert present_documents(found) == ({"first": one, "second": other} if is_finite else None)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_columns_are_answered_without_what_json_has_not(seed):
+    random = Random(seed)
+    numbers = [1.5, 0.0, -2.5, 1e308, -1e308, None, None]
+    others = [math.nan, math.inf, -math.inf] if seed % 2 else [3.5]
+    kinds = [numbers, [*numbers, *others], [1, None, 2**62], ["a", None], [True, False], [Decimal("1.5"), None]]
+    values = [random.choice(random.choice([numbers, kinds[seed % 6]])) for _ in range(random.choice([1, 2, 30]))]
+    statuses = [random.choice(["PRESENT", "NULL"]) for _ in values]
+    column = FeatureColumn(None, values, statuses, [False] * len(values), values, values)
+    gone = [isinstance(value, float) and repr(value) in ("nan", "inf", "-inf") for value in values]
+    shown, said = finite_values(column)
+    assert [*shown] == [None if none else value for none, value in zip(gone, values, strict=True)]
+    assert [*said] == ["NULL" if none else status for none, status in zip(gone, statuses, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_columns_are_present_where_every_value_of_each_is(seed):
+    random = Random(seed)
+    lists = [[random.random() < 0.05 for _ in range(9)] for _ in range(4)]
+    columns = []
+    for _ in range(random.randrange(6)):
+        absent, defaulted = random.choice([lists[0], *lists]), random.choice(lists)
+        statuses = ["NULL" if one else "PRESENT" for one in absent]
+        columns.append(FeatureColumn(None, [1] * 9, statuses, defaulted, [0] * 9, [0] * 9))
+    columns += columns[:2]
+    values = [pair for each in columns for pair in zip(each.statuses, each.defaulted, strict=True)]
+    assert are_present(columns) == ({*values} <= {("PRESENT", False)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
 from featurectl.core.nearest import nearest
@@ -12,6 +12,7 @@ from featurectl.online.base import KeyValue
 from featurectl.online.client.coerce import typed_column
 from featurectl.online.codec import pack_key
 
+_WHOLE: Final = [b"i%d:" % digits for digits in range(21)]  # what is before an integer, by its length as text
 _LEAST: Final = -(2**63)  # of 64 bits
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -51,15 +52,20 @@ def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object
 def _whole_key(types: Mapping[str, str], columns: Mapping[str, Sequence[object]]) -> bytes | None:
     """Return the packed key of a single row whose key is an integer, which most are; None of any other."""
     [(name, dtype)] = types.items()
-    value = columns[name][0] if len(columns[name]) == 1 else None
-    return _pack_whole(value) if dtype == INT64 and type(value) is int and _LEAST <= value < -_LEAST else None
+    value: Any = columns[name][0] if len(columns[name]) == 1 else None
+    is_whole = dtype == INT64 and type(value) is int and _LEAST <= value < -_LEAST
+    return _WHOLE[len(text := b"%d" % value)] + text if is_whole else None
 
 
 def _packed(whole: Sequence[Sequence[KeyValue | None]], dtypes: tuple[str, ...]) -> list[bytes | None]:
     """Return the packed keys of rows whose key values these columns hold."""
     if len(whole) == 1:
-        pack = _PACKERS[dtypes[0]]
-        return [None if value is None else pack(value) for value in whole[0]]
+        column: Sequence[Any] = whole[0]
+        [dtype] = dtypes
+        if dtype == INT64:  # as most are: without a call for each
+            return [None if value is None else _WHOLE[len(text := b"%d" % value)] + text for value in column]
+        pack = _PACKERS[dtype]
+        return [None if value is None else pack(value) for value in column]
     keys: list[bytes | None] = []
     for parts in zip(*whole, strict=True):
         known = [part for part in parts if part is not None]
@@ -93,15 +99,9 @@ def _pack_text(value: object) -> bytes:
     return b"s%d:%b" % (len(encoded), encoded)
 
 
-def _pack_whole(value: object) -> bytes:
-    text = str(value).encode()
-    return b"i%d:%b" % (len(text), text)
-
-
 _PLAIN: Final[Mapping[str, type]] = {STRING: str, INT64: int, BOOL: bool, DATE: date}
 _PACKERS: Final[Mapping[str, Callable[[object], bytes]]] = {
     STRING: _pack_text,
-    INT64: _pack_whole,
     BOOL: lambda value: pack_key([bool(value)], (BOOL,)),
     DATE: lambda value: pack_key([int(str(value))], (DATE,)),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +45,27 @@ class FeatureColumn(NamedTuple):
     computed_us: Sequence[int | None]
 
 
+def are_present(columns: Iterable[FeatureColumn]) -> bool:
+    """Return whether every value of some columns is PRESENT, and none by default; lists that they share are one."""
+    shared_statuses: Sequence[Status] | None = None
+    shared_defaulted: Sequence[bool] | None = None
+    for _, _, statuses, defaulted, _, _ in columns:
+        if statuses is not shared_statuses:
+            if statuses.count("PRESENT") != len(statuses):
+                return False
+            shared_statuses = statuses
+        if defaulted is not shared_defaulted:
+            if any(defaulted):
+                return False
+            shared_defaulted = defaulted
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureColumns:
     """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`).
 
-    `is_present` says of a single row that every feature is PRESENT, and none by default; False leaves that open.
+    `is_present` says that every feature of every row is PRESENT, and none by default; False leaves that open.
     `instants` are those of which each row was answered, where rows had their own.
     """
 

@@ -18,7 +18,7 @@ from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
 from featurectl.online.client.erased_reads import SuspectView, suspect_view
-from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows, are_present
 from featurectl.online.client.feature_groups import (
     NOT_DEFAULTED,
     PRESENT,
@@ -243,7 +243,12 @@ class FeatureReader:
         """Return features in the order of asking."""
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
         return FeatureColumns(
-            columns=ordered, count=asked.count, now=asked.now, latest=asked.latest, instants=asked.instants
+            columns=ordered,
+            count=asked.count,
+            now=asked.now,
+            latest=asked.latest,
+            is_present=are_present(ordered.values()),
+            instants=asked.instants,
         )
 
     def _columns(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -101,7 +101,7 @@ class StreamInputs:
         }
         asks = {
             source: [
-                ListsAsk(view=view, entities=[*dict.fromkeys(key for key in column if key is not None)])
+                ListsAsk(view=view, entities=_distinct(column))
                 for (view, _), column in zip(wanted, packed[source], strict=True)
             ]
             for source, wanted in self._wanted.items()
@@ -209,6 +209,13 @@ class StreamInputs:
         """Give the instant as of which each view was read, in microseconds."""
         for of in self._groups:
             yield of.group.source, found[of.source][of.place].asof
+
+
+def _distinct(packed: Sequence[bytes | None]) -> list[bytes]:
+    """Return the keys that are there, each once, in the order in which they come."""
+    keys = dict.fromkeys(packed)
+    keys.pop(None, None)
+    return cast("list[bytes]", [*keys])
 
 
 def _hidden(view: SuspectLists, ask: ListsAsk, answers: Sequence[ListsAnswer]) -> Sequence[ListsAnswer]:

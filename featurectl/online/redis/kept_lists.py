@@ -37,6 +37,10 @@ class KeptLists:
         """Return whether a key was read lately: its list is worth to be kept."""
         return self._known.knows(key)
 
+    def knows_any(self, keys: Collection[bytes]) -> bool:
+        """Return whether one of some keys was read lately."""
+        return self._known.knows_any(keys)
+
     def find(self, key: bytes) -> list[bytes] | None:
         """Return the elements of a list, which it is asked for; None where they are not kept."""
         known = self._known.find(key)

@@ -7,7 +7,8 @@ read behind them, for lists are removed after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 import redis
 
@@ -37,6 +38,9 @@ class WantedList(NamedTuple):
     place: int
     key: bytes
     generation: Generation
+
+
+_wanted = cast("Callable[[tuple[object, ...]], WantedList]", partial(tuple.__new__, WantedList))
 
 
 class FetchLeg:
@@ -164,9 +168,16 @@ class FetchPlan(Generic[Owner]):
             if live is not None:
                 generation = Generation(view=ask.view, id=live)
                 before, after = list_ends(source, generation)
-                for place, entity in enumerate(ask.entities):
-                    key = before + entity + after
-                    wanted.setdefault(owner(key), []).append(WantedList(number, place, key, generation))
+                lists = [
+                    _wanted((number, place, before + entity + after, generation))
+                    for place, entity in enumerate(ask.entities)
+                ]
+                owners = [owner(each.key) for each in lists]
+                if len({*owners}) == 1:
+                    wanted.setdefault(owners[0], []).extend(lists)
+                    continue
+                for of, each in zip(owners, lists, strict=True):
+                    wanted.setdefault(of, []).append(each)
         self.legs = {of: FetchLeg(source, poll, tags_of(of), lists) for of, lists in wanted.items()}
 
     def settle(self, leg: FetchLeg, lists: Sequence[EntityList | None]) -> None:

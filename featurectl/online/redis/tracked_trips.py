@@ -55,10 +55,10 @@ class TrackedTrips(RedisTrips):
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
-        lists = [command for command in questions if is_list(command)]
+        lists = [list_key(command) for command in questions if is_list(command)]
         kept = self._promises.kept
         is_free = not self._is_busy and not self._is_refused
-        if lists and is_free and any(kept.knows(list_key(command)) for command in lists):
+        if lists and is_free and kept.knows_any(lists):
             if self._rest:
                 self._rest -= 1
             elif (found := await self._read_tracked(questions)) is not None:

@@ -107,11 +107,17 @@ class KnownAnswers:
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], places: Sequence[int]
     ) -> Sequence[int]:
         """Return at which of some places are lists that were asked for before; remember that the others are."""
-        known = {i: name for i in places if (name := names[i]) is not None}
-        again = [i for i, name in known.items() if HELD.knows(name)] if HELD.knows_any(known.values()) else []
+        wanted = {i: name for i in places if (name := names[i]) is not None}
+        lists = [each.elements for i in wanted if (each := found[i]) is not None]
+        if not wanted:
+            return ()
+        size = sum([_size_about(elements) for elements in lists])
+        if not HELD.holds_any(wanted.values()) and HELD.seen.see_new(wanted.values(), size):
+            return ()
+        again = [i for i, name in wanted.items() if HELD.knows(name)]
         for i in again:
-            del known[i]
-        HELD.seen.see(known.values(), sum([_size_about(found[i]) for i in known]))
+            del wanted[i]
+        HELD.seen.see(wanted.values(), size * len(wanted) // len(lists))
         return again
 
     def keep(self, found: EntityList, answer: ReadValues) -> None:
@@ -121,7 +127,7 @@ class KnownAnswers:
             if HELD.knows(name):
                 self.hold(name, found, answer)
             else:
-                HELD.seen.see((name,), _size_about(found))
+                HELD.seen.see((name,), _size_about(found.elements))
 
     def hold(self, name: ListName | None, found: EntityList | None, answer: ReadValues) -> None:
         """Hold what a list that is worth it has said, where it is known until when that holds."""
@@ -148,9 +154,9 @@ def _find(name: ListName, found: EntityList, asof_us: int) -> ReadValues | None:
     return None
 
 
-def _size_about(found: EntityList | None) -> int:
+def _size_about(elements: Sequence[bytes]) -> int:
     """Return how many bytes it takes to hold what a list has said, with it: elements behind a head are short."""
-    return 0 if found is None else len(found.elements[0]) + 2 * _OF_A_PART * len(found.elements) + _OF_AN_ANSWER
+    return len(elements[0]) + 2 * _OF_A_PART * len(elements) + _OF_AN_ANSWER
 
 
 def _is_whole(found: EntityList) -> bool:

@@ -65,7 +65,8 @@ async def _answer(
     found = await context.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = stale_features(context.features.pushes, reader, rows.now)
-    features = None if stale or requested.about or not found.is_present else present_documents(found)
+    is_plain = found.is_present and not stale and not requested.about and not is_large
+    features = present_documents(found) if is_plain else None
     if features is None:
         document_of, features = _FeatureDocuments(rows.now, requested.about, stale), {}
         for name, column in found.columns.items():
@@ -127,11 +128,11 @@ def _named_features(context: ServerContext, body: FeaturesBody) -> FeatureReader
 
 
 def present_documents(found: FeatureColumns) -> dict[str, object] | None:
-    """Return what `_FeatureDocuments` does of a single row that has all features; None: one is not finite."""
+    """Return what `_FeatureDocuments` does of rows that have all features; None: a value is not finite."""
     documents: dict[str, object] = {}
     for name, column in found.columns.items():
         values = column.values
-        if type(values[0]) is float and not isfinite(values[0]):
+        if not _are_finite(values):
             return None
         documents[name] = {"values": values, "status": column.statuses}
     return documents
@@ -179,15 +180,23 @@ class _FeatureDocuments:
 
 def finite_values(column: FeatureColumn) -> tuple[Sequence[object], Sequence[str]]:
     """Return values as JSON can have them, with their statuses: what is no finite number is null, and `NULL`."""
-    for value in column.values:
-        if type(value) is float and not isfinite(value):
-            break
-    else:
+    if _are_finite(column.values):
         return column.values, column.statuses
     gone = [isinstance(value, float) and not isfinite(value) for value in column.values]
     values = [None if missing else value for missing, value in zip(gone, column.values, strict=True)]
     statuses = ["NULL" if missing else status for missing, status in zip(gone, column.statuses, strict=True)]
     return values, statuses
+
+
+def _are_finite(values: Sequence[Any]) -> bool:
+    """Return whether no float among some values is infinite or none; of many numbers, and nulls, their sum says so."""
+    if len(values) > 1:
+        try:
+            if isfinite(sum(filter(None, values))):
+                return True
+        except (TypeError, ValueError, ArithmeticError):  # not all are numbers, or there are too large ones
+            pass
+    return all(type(value) is not float or isfinite(value) for value in values)
 
 
 def statuses_of(found: FeatureColumns, row: int) -> dict[str, str]:
