@@ -93,13 +93,14 @@ def put_between(values: Any, others: Any, order: Any, behind: Any, merged: Any) 
     for i in range(len(order) + 1):
         stop = behind[i] if i < len(order) else count
         of, to, size = values[row:], merged[row + i :], stop - row
-        for at in range(0, min(size, count - row - 7), 8):
+        whole = max(0, min(size, count - row - 7))
+        for at in range(0, whole, 8):
             a, b, c, d, e, f, g, h = (
                 of[at], of[at + 1], of[at + 2], of[at + 3], of[at + 4], of[at + 5], of[at + 6], of[at + 7],
             )  # fmt: skip
             to[at], to[at + 1], to[at + 2], to[at + 3] = a, b, c, d
             to[at + 4], to[at + 5], to[at + 6], to[at + 7] = e, f, g, h
-        for at in range(max(0, min(size, count - row) // 8 * 8), size):
+        for at in range((whole + 7) // 8 * 8, size):
             to[at] = of[at]
         row = stop
         if i < len(order):
