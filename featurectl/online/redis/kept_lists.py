@@ -7,6 +7,7 @@ from typing import Final
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state import known_answers
+from featurectl.online.stream_state.received_lists import ReceivedList
 
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
 _WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
@@ -56,7 +57,7 @@ class KeptLists:
         """Remember which lists were read, with their elements, where they are worth it."""
         keys, size = [], 0
         for key, elements in read:
-            if elements and (about := len(elements[0]) + _OF_AN_ELEMENT * len(elements)) >= _WORTH:
+            if elements and (about := _size_about(elements)) >= _WORTH:
                 keys.append(key)
                 size += about
         self.see_keys(keys, size)
@@ -78,6 +79,12 @@ class KeptLists:
         """Forget the elements of a list, which has changed; its key stays known."""
         if self._known.remove(key):
             self.see_keys([key], _WORTH)
+
+
+def _size_about(elements: Sequence[bytes]) -> int:
+    """Return how many bytes a list takes that is kept: elements behind a head are short."""
+    size = elements.size if type(elements) is ReceivedList else len(elements[0])
+    return size + _OF_AN_ELEMENT * len(elements)
 
 
 class PromisedKeys:

@@ -14,6 +14,7 @@ import redis
 from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.aio import AsyncClusterReader, AsyncRedisReader
 from featurectl.online.redis.connect import StoreAddress, store_error, translated
+from featurectl.online.redis.list_trips import ListTrips
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress
 from featurectl.online.redis.stream_cluster import STATE_SHA, cluster_plan, has_gone
 from featurectl.online.redis.stream_fetch import FetchLeg, joined, portions
@@ -22,7 +23,6 @@ from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
 from featurectl.online.redis.stream_register import layout_command, parsed, poll_command, read_layout, state_of
 from featurectl.online.redis.stream_scripts import STATE_OF_READERS
-from featurectl.online.redis.tracked_trips import TrackedTrips
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import (
     EntityList,
@@ -40,7 +40,7 @@ POLL_S: Final = 0.01  # for so long a poll is good enough
 class AsyncRedisStreamReader(AsyncRedisReader):
     """An `AsyncStreamReader` at a `redis://` or `rediss://` URL."""
 
-    _trips_of = TrackedTrips
+    _trips_of = ListTrips
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         super().__init__(url, shown, budget_s)

@@ -26,9 +26,10 @@ from featurectl.online.stream_state.base import (
     StreamPoll,
     StreamSource,
 )
+from featurectl.online.stream_state.received_lists import ReceivedList
 
 Owner = TypeVar("Owner", bound=Hashable)
-_USUAL: Final = frozenset([list, bytes, type(None)])  # replies
+_USUAL: Final = frozenset([list, bytes, type(None), ReceivedList])  # replies
 
 
 class WantedList(NamedTuple):
@@ -84,7 +85,9 @@ class FetchLeg:
             ready = self._ready(last)
             known = {ask: marks.get(of) for ask, of in self._of_asks.items() if of in ready}
             return [
-                EntityList(read_names(reply), known[each.ask]) if each.ask in known else None
+                EntityList(reply if type(reply) is ReceivedList else read_names(reply), known[each.ask])
+                if each.ask in known
+                else None
                 for each, reply in zip(self.wanted, lists, strict=True)
             ]
         except (redis.InvalidResponse, ValueError) as error:

@@ -18,6 +18,7 @@ import redis
 from featurectl.online.redis.kept_lists import KeptLists, PromisedKeys
 from featurectl.online.redis.stream_register import POLLED
 from featurectl.online.redis.trips import RedisCommand
+from featurectl.online.stream_state.received_lists import ReceivedList
 
 OK: Final = b"OK"
 _NEXT: Final[RedisCommand] = ("CLIENT", "CACHING", "YES")  # has the server say when the key of the next command changes
@@ -218,12 +219,18 @@ def is_list(command: RedisCommand) -> bool:
     return command[0] == _LISTS
 
 
+def is_poll(command: RedisCommand) -> bool:
+    """Return whether a command asks a register for what a reader has to know."""
+    return command[0] == _POLLS and command[2:] == POLLED
+
+
 def note_lists(kept: KeptLists, commands: Sequence[RedisCommand], replies: Sequence[object]) -> None:
     """Remember the keys of lists that were read, which may be kept another time."""
     kept.see(
         (list_key(command), reply)
         for command, reply in zip(commands, replies, strict=True)
-        if command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes
+        if type(reply) is ReceivedList
+        or (command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes)
     )
 
 
@@ -239,7 +246,7 @@ def _step(command: RedisCommand, promises: ServerPromises) -> _Step:
         key = list_key(command)
         elements = promises.kept.find(key)
         return _Step(command, elements, elements is None and promises.kept.knows(key) and promises.keys.takes(key))
-    return _Step(command, None, command[0] == _POLLS and command[2:] == POLLED)
+    return _Step(command, None, is_poll(command))
 
 
 def _tracked_lists(steps: Sequence[_Step]) -> list[bytes]:

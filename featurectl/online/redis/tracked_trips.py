@@ -44,27 +44,28 @@ class TrackedTrips(RedisTrips):
 
     def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
         super().__init__(client, budget_s)
-        self._promises = ServerPromises(MOST_TRACKED)
-        self._most = MOST_TRACKED * max(1, self._promises.kept.most // _OF_SO_MANY)
+        self.promises = ServerPromises(MOST_TRACKED)
+        self._most = MOST_TRACKED * max(1, self.promises.kept.most // _OF_SO_MANY)
         self._connection: Any = None
         self._begun_s = 0.0
         self._tracked: TrackedTrip | None = None  # that is under way
         self._heard = 0  # changes, since the trip that is under way began
         self._rest, self._next_rest = 0, 1  # trips that go without: after what took longer than without
-        self._is_busy = self._is_refused = self._has_served = False
+        self._is_busy = self._has_served = False
+        self.is_refused = False  # the server says nothing
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         lists = [list_key(command) for command in questions if is_list(command)]
-        kept = self._promises.kept
-        is_free = not self._is_busy and not self._is_refused
+        kept = self.promises.kept
+        is_free = not self._is_busy and not self.is_refused
         if lists and is_free and kept.knows_any(lists):
             if self._rest:
                 self._rest -= 1
             elif (found := await self._read_tracked(questions)) is not None:
                 return found
         replies = await super().exchange(questions)
-        if lists and not self._is_refused:
+        if lists and not self.is_refused:
             note_lists(kept, questions, replies)
         return replies
 
@@ -82,7 +83,7 @@ class TrackedTrips(RedisTrips):
                     return found
             self._pause()
         except (UntrackedError, redis.ResponseError):
-            self._is_refused = True
+            self.is_refused = True
             await self._leave()
         except (redis.RedisError, OSError):
             await self._abandon()
@@ -100,7 +101,7 @@ class TrackedTrips(RedisTrips):
         self._heard = 0
         if self._has_news():
             await self._hear_all()
-        self._tracked = trip = TrackedTrip(commands, self._promises)
+        self._tracked = trip = TrackedTrip(commands, self.promises)
         await _carry_out(self._connection, trip, self._check_heard)
         self._tracked = None
         found = trip.replies()
@@ -111,7 +112,7 @@ class TrackedTrips(RedisTrips):
 
     def _is_worn(self) -> bool:
         """Return whether the connection was told of as many lists as may be, and is old."""
-        return self._promises.keys.is_full and asyncio.get_running_loop().time() - self._begun_s > RENEWED_S
+        return self.promises.keys.is_full and asyncio.get_running_loop().time() - self._begun_s > RENEWED_S
 
     def _pause(self) -> None:
         """Have some trips go without, more each time that it happens."""
@@ -146,7 +147,7 @@ class TrackedTrips(RedisTrips):
     async def _leave(self) -> None:
         """Close that connection: of what was read there nothing is known any more."""
         connection, self._connection, self._has_served = self._connection, None, False
-        self._promises.end(self._most)
+        self.promises.end(self._most)
         if connection is not None:
             with suppress(redis.RedisError):
                 await connection.disconnect(nowait=True)
@@ -158,9 +159,9 @@ class TrackedTrips(RedisTrips):
         if self._tracked is not None:
             self._tracked.hear(keys)
         elif keys is None:
-            self._promises.is_flushed = True
+            self.promises.is_flushed = True
         else:
-            self._promises.change(keys)
+            self.promises.change(keys)
 
     async def _hear_all(self) -> None:
         """Take what the server has said since the last trip, as far as it is here: those lists are asked for at once.
@@ -179,7 +180,7 @@ class TrackedTrips(RedisTrips):
                 await take_arrived(connection, answers, 1)
         if answers:
             raise redis.ConnectionError("a reply to no command")
-        self._promises.check_flushed()
+        self.promises.check_flushed()
 
     def _check_heard(self) -> None:
         """Check that lists are not sooner read without what was known of them: a client is slow to take messages.

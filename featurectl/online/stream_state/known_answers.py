@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, cast
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state.base import EntityList, is_head
+from featurectl.online.stream_state.received_lists import ReceivedList
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
 _MOST_BYTES: Final = 4 << 20
@@ -83,9 +84,14 @@ class KnownAnswers:
         self._number = next(_numbers)
 
     def names(self, found: Sequence[EntityList | None]) -> list[ListName | None]:
-        """Return by what lists are remembered; None of those of which nothing is to be."""
+        """Return by what lists are remembered; None of those of which nothing is to be, as they are new or empty."""
         number = self._number
-        return [(number, each.elements[0][:_NAMING]) if each is not None and each.elements else None for each in found]
+        return [
+            None
+            if each is None or type(each.elements) is ReceivedList or not each.elements
+            else (number, each.elements[0][:_NAMING])
+            for each in found
+        ]
 
     def find_all(
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], asof_us: int

@@ -17,6 +17,7 @@ from featurectl.online.stream_state.known_answers import KnownAnswers, ListName,
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_columns import ListColumns
+from featurectl.online.stream_state.received_lists import ReceivedList
 
 _MANY: Final = 8  # fewer lists take less time one by one
 
@@ -42,14 +43,16 @@ class ManyLists:
         read = self.known.find_all(names, found, asof_us)
         left = [i for i, one in enumerate(read) if one is None]
         known_answers.HELD.see(len(read) - len(left), len(left))
-        compiled = self._by_loops() if left else None
-        columns = None if compiled is None else compiled.columns([found[i] for i in left], asof_us)
-        if columns is not None:
-            if columns.is_whole and len(left) == len(found):
-                for i in self.known.worth(names, found, left):
-                    self.known.hold(names[i], found[i], columns.row(i))
-                return columns
-            self._take(read, left, (names, found), columns.rows())
+        if left and (compiled := self._by_loops()) is not None:
+            for places in _apart(left, found):
+                columns = compiled.columns([found[i] for i in places], asof_us)
+                if columns is None:
+                    continue
+                if columns.is_whole and len(places) == len(found):
+                    for i in self.known.worth(names, found, places):
+                        self.known.hold(names[i], found[i], columns.row(i))
+                    return columns
+                self._take(read, places, (names, found), columns.rows())
             left = [i for i in left if read[i] is None]
         LOADED.see(len(left))
         if len(left) < _MANY:
@@ -106,3 +109,11 @@ class ManyLists:
         for i, answer in taken:
             if i in again:
                 self.known.hold(names[i], found[i], answer)
+
+
+def _apart(places: Sequence[int], found: Sequence[EntityList | None]) -> list[Sequence[int]]:
+    """Return the places of lists that loops read at once: those in the memory in which they came, and others."""
+    new = [i for i in places if (each := found[i]) is not None and type(each.elements) is ReceivedList]
+    if not new or len(new) == len(places):
+        return [places]
+    return [new, sorted({*places}.difference(new))]

@@ -11,6 +11,7 @@ import pytest
 
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
 from tests.online.stream_state.compiled_loops import shared_loops
@@ -106,3 +107,10 @@ def written(state: StreamState, source: StreamSource) -> Iterator[Written]:
 def loops() -> Loops:
     """The compiled loops over lists, compiled by one process of all that ask for them."""
     return shared_loops()
+
+
+@pytest.fixture(params=[False, True], ids=["by_the_client", "by_loops"])
+def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a compiled loop finds the replies with lists that nobody has read lately."""
+    if request.param:
+        monkeypatch.setattr(LOADED, "loops", shared_loops())

@@ -12,6 +12,8 @@ from featurectl.online.stream_state.base import ListAppend, ListsAsk
 from tests.online.stream_state.test_lists import begin
 from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, LATER, connections_of, reading, run
 
+pytestmark = pytest.mark.usefixtures("received")
+
 
 def test_lists_are_not_sent_again_until_they_change(server, state, source, written):
     async def read(reader):

@@ -14,6 +14,8 @@ from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.base import ListsAsk
 from tests.online.stream_state.tracked_source import ASKS, KEYS, connections_of, reading, run
 
+pytestmark = pytest.mark.usefixtures("received")
+
 
 @pytest.mark.parametrize("is_alive", [False, True])
 def test_databases_that_are_swapped_are_found_out(server, state, source, written, is_alive):

@@ -108,10 +108,11 @@ def load_loops() -> Loops | str:
     """
     try:
         from featurectl.online.stream_state.compiled.elements import read_elements
+        from featurectl.online.stream_state.compiled.replies import scan_replies
         from featurectl.online.stream_state.compiled.rows import read_rows
         from featurectl.online.stream_state.compiled.windows import read_windows
 
-        loops = Loops(read_elements, read_rows, read_windows)
+        loops = Loops(read_elements, read_rows, read_windows, scan_replies)
         return adds_otherwise(loops) or reads_otherwise(loops) or loops
     except Exception as error:  # noqa: BLE001 (it finds no folder for what it compiles, or another numpy than it knows)
         return f"numba can't be used: {error}"

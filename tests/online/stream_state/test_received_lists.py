@@ -1,0 +1,183 @@
+"""Lists that lie in the memory in which they came say what they do as bytes, and are new but once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from random import Random
+
+import numpy as np
+import pytest
+
+from featurectl.core.errors import StoreError
+from featurectl.online.all_stores import open_stream_state
+from featurectl.online.redis import list_trips
+from featurectl.online.stream_state.base import EntityList, ListAppend, ListsAnswer, ListsAsk
+from featurectl.online.stream_state.compiled.loading import LOADED
+from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
+from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList
+from tests.online.stream_state.test_joined_lists import list_of, streams_of
+from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, Written, reading, run
+from tests.seeds import seeds_from
+
+
+def received(lists: Sequence[EntityList | None], random: Random) -> list[EntityList | None]:
+    """Return lists as they come: behind one another in one piece of memory, with something between their elements."""
+    data, places = bytearray(), list[tuple[int, int]]()
+    for one in lists:
+        for element in () if one is None else one.elements:
+            data += b"$%d\r\n" % random.randrange(10**6)
+            places.append((len(data), len(data) + len(element)))
+            data += element + b"\r\n"
+    data += bytes(16)
+    words = np.ndarray((len(data) - 7,), np.uint64, bytes(data), 0, (1,))
+    begins, ends = (np.array([place[i] for place in places], np.int64) for i in (0, 1))
+    of, end, found = ReceivedElements(np.frombuffer(bytes(data), np.uint8), words, begins, ends), 0, []
+    for one in lists:
+        if one is None or not one.elements:
+            found.append(one)
+        else:
+            found.append(
+                EntityList(ReceivedList(of, end, end + len(one.elements), sum(map(len, one.elements))), one.marks)
+            )
+            end += len(one.elements)
+    return found
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, 12))
+def test_lists_in_memory_say_what_they_do_as_bytes(seed: int, loops: Loops):
+    random, streams = Random(seed), streams_of(seed)
+    lists: list[EntityList | None] = [list_of(stream, random.choice([0, 1, 30]), extreme=False) for stream in streams]
+    lists.insert(random.randrange(len(lists)), None)
+    reader = CompiledReader(streams[0].view.features, streams[0].layout, loops)
+    found, asof_us = received(lists, random), streams[0].asof_us
+    expected = reader.answers(lists, asof_us)
+    assert repr(reader.answers(found, asof_us)) == repr(expected)
+    some = sorted(random.sample(range(len(lists)), len(lists) // 2))  # not one behind the other
+    assert repr(reader.answers([found[i] for i in some], asof_us)) == repr([expected[i] for i in some])
+    mixed = [random.choice(pair) for pair in zip(lists, found, strict=True)]
+    assert repr(reader.answers(mixed, asof_us)) == repr(expected)
+    assert found == lists
+
+
+def kinds(found: Sequence[ListsAnswer]) -> set[type]:
+    return {type(one.elements) for answer in found for one in answer.lists or () if one is not None and one.elements}
+
+
+@pytest.fixture
+def by_loops(monkeypatch: pytest.MonkeyPatch, loops: Loops) -> None:
+    """Loops find the lists that are new."""
+    monkeypatch.setattr(LOADED, "loops", loops)
+
+
+@pytest.mark.usefixtures("written", "by_loops")
+def test_a_list_is_new_once(server, state, source):
+    async def read(reader):
+        found = [await reader.read(source, ASKS) for _ in range(3)]
+        assert found == [state.read(source, ASKS)] * 3
+        return [kinds(each) for each in found]
+
+    assert run(server.url, read) == [{ReceivedList}, {list}, {list}]
+
+
+@pytest.mark.usefixtures("by_loops")
+@pytest.mark.parametrize("new", [15, 60])
+def test_lists_that_are_new_come_beside_known_ones(server, state, source, written, new):
+    more = [b"i2:9%02d" % number for number in range(new)]
+    written.append(more)
+    asks = [ListsAsk(view="spend@1", entities=Random(1).sample([*KEYS, *more], len(KEYS) + new))]
+
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        for _ in range(4):
+            before = server.commands("lrange")
+            found = await reader.read(source, asks)
+            sent = server.commands("lrange") - before
+            assert found == state.read(source, asks)
+            yield kinds(found), sent
+            written.append(more[:2])
+
+    async def reads():
+        async with reading(server.url) as reader:
+            return [each async for each in read(reader)]
+
+    first, *_, last = asyncio.run(reads())
+    assert first == (({list, ReceivedList} if new > list_trips.MANY else {list}), new)
+    assert last == ({list}, 2)  # those that were written to
+
+
+def append_more(written: Written) -> list[list[ListsAsk]]:
+    """Write lists, and return asks for some at a time."""
+    asks = []
+    for turn in range(3, 9):
+        keys = [b"i%d:%02d" % (turn, number) for number in range(20)]
+        elements = [b"\x01" + b"." * 2_000] * len(keys)
+        written.connection.lists.append([ListAppend(generation=FIRST, entities=keys, elements=elements)])
+        asks.append([ListsAsk(view="spend@1", entities=keys)])
+    return asks
+
+
+@pytest.mark.usefixtures("by_loops")
+@pytest.mark.parametrize("how", ["plain", "protocol=2", "kill"])
+def test_connections_of_all_kinds_receive_lists(server, state, source, written, how):
+    async def read(reader):
+        found = []
+        for asks in append_more(written):
+            if how == "kill":
+                with server.client() as client:
+                    client.client_kill_filter(_type="normal", skipme=True)
+            found.append(await reader.read(source, asks))
+            assert found[-1] == state.read(source, asks)
+        return [kinds(each) == {ReceivedList} for each in found]
+
+    received = run(f"{server.url}?protocol=2" if how == "protocol=2" else server.url, read)
+    assert all(received) if how != "kill" else any(received)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("by_loops")
+def test_connections_with_tls_receive_lists(redis_tls_url, source):
+    with closing(open_stream_state(redis_tls_url)) as state, closing(state.connect(source)) as connection:
+        asks = append_more(Written(connection))
+
+        async def read(reader):
+            found = [await reader.read(source, each) for each in asks]
+            assert found == [state.read(source, each) for each in asks]
+            return [kinds(each) for each in found]
+
+        assert run(redis_tls_url, read) == [{ReceivedList}] * len(asks)
+
+
+@pytest.mark.usefixtures("by_loops")
+def test_a_list_that_is_none_is_said_as_ever(server, source, written):
+    asks = append_more(written)
+
+    async def read(reader):
+        with server.client() as client:
+            [key, *_] = client.keys(f"{source.project}/*i3:07*")
+            client.delete(key)
+            client.set(key, "no list")
+        for _ in range(3):
+            with pytest.raises(StoreError, match="another program"):
+                await reader.read(source, asks[0])
+            await reader.read(source, asks[1])
+
+    run(server.url, read)
+
+
+@pytest.mark.usefixtures("by_loops")
+def test_a_server_that_hangs_while_lists_come_is_given_up(server, state, source, written):
+    asks = append_more(written)
+
+    async def reads():
+        async with reading(server.url, budget_s=0.5) as reader:
+            await reader.read(source, asks[0])
+            with server.paused():
+                with pytest.raises(StoreError):
+                    await reader.read(source, asks[1])
+            for each in asks[1:]:
+                assert await reader.read(source, each) == state.read(source, each)
+
+    asyncio.run(reads())
