@@ -174,9 +174,8 @@ def test_a_server_that_hangs_while_lists_come_is_given_up(server, state, source,
     async def reads():
         async with reading(server.url, budget_s=0.5) as reader:
             await reader.read(source, asks[0])
-            with server.paused():
-                with pytest.raises(StoreError):
-                    await reader.read(source, asks[1])
+            with server.paused(), pytest.raises(StoreError):
+                await reader.read(source, asks[1])
             for each in asks[1:]:
                 assert await reader.read(source, each) == state.read(source, each)
 
