@@ -1,4 +1,4 @@
-"""Trips by what is known of their lists: those that nobody has read lately come over a connection of their own."""
+"""Trips by what is known of their lists: those that nobody has read lately come over connections of their own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ListTrips(TrackedTrips):
 
     def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
         super().__init__(client, budget_s)
-        self._receiving = ReceivingConnection(client, budget_s)
+        self._receiving = [ReceivingConnection(client, budget_s) for _ in range(self._at_once)]
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
-        if self.is_refused or not self._receiving.is_free:
+        if self.is_refused or self._free() is None:
             return await super().exchange(questions)
         kept, keys = self.promises.kept, [list_key(command) for command in questions if is_list(command)]
         new = {key for key in keys if not kept.knows(key)}
@@ -36,8 +36,12 @@ class ListTrips(TrackedTrips):
 
     async def close_connections(self) -> None:
         """Close all connections."""
-        await self._receiving.close()
+        for receiving in self._receiving:
+            await receiving.close()
         await super().close_connections()
+
+    def _free(self) -> ReceivingConnection | None:
+        return next((receiving for receiving in self._receiving if receiving.is_free), None)
 
     async def _read_both(self, questions: Sequence[RedisCommand], new: Collection[bytes]) -> list[object]:
         """Return the answers of two trips: of polls and lists that are known, then of the others and what is behind."""
@@ -50,7 +54,8 @@ class ListTrips(TrackedTrips):
 
     async def _read_new(self, questions: Sequence[RedisCommand]) -> list[object] | None:
         """Return the answers of a trip whose lists are new; None: it takes another connection."""
-        found = await self._receiving.exchange(questions)
+        receiving = self._free()
+        found = None if receiving is None else await receiving.exchange(questions)
         if found is not None:
             note_lists(self.promises.kept, questions, found)
         return found

@@ -168,6 +168,25 @@ def test_a_list_that_is_none_is_said_as_ever(server, source, written):
 
 
 @pytest.mark.usefixtures("by_loops")
+def test_trips_under_way_at_once_all_receive_lists(server, state, source, written):
+    asks = append_more(written)
+
+    async def reads():
+        async with reading(server.url) as reader:
+            await reader.read(source, ASKS)
+            with server.paused():
+                tasks = []
+                for each in asks[:3]:
+                    tasks.append(asyncio.create_task(reader.read(source, each)))
+                    await asyncio.sleep(0.02)
+            found = await asyncio.gather(*tasks)
+        assert found == [state.read(source, each) for each in asks[:3]]
+        return [kinds(each) for each in found]
+
+    assert asyncio.run(reads()) == [{ReceivedList}] * 3
+
+
+@pytest.mark.usefixtures("by_loops")
 def test_a_server_that_hangs_while_lists_come_is_given_up(server, state, source, written):
     asks = append_more(written)
 
