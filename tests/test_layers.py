@@ -79,7 +79,8 @@ HEAVY = {
     "joblib": ["models/"],
     "onnx": ["models/conversion/", "models/file_checks/", "models/forests/onnx_trees.py"],
     "numba": ["models/forests/kernel.py",
-              *(f"online/stream_state/compiled/{name}.py" for name in ("elements", "inner", "rows", "windows"))],
+              *(f"online/stream_state/compiled/{name}.py"
+                for name in ("elements", "inner", "replies", "rows", "windows"))],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],
