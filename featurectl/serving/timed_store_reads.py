@@ -82,11 +82,14 @@ class Features:
             self._present.inc(found.count * len(found.columns))
             return
         statuses = Counter[str]()
-        for column in found.columns.values():
-            if (present := column.statuses.count("PRESENT")) == found.count:
-                statuses["PRESENT"] += present
-            else:
-                statuses.update(column.statuses)
+        if found.count == 1:
+            statuses.update([column.statuses[0] for column in found.columns.values()])
+        else:
+            for column in found.columns.values():
+                if (present := column.statuses.count("PRESENT")) == found.count:
+                    statuses["PRESENT"] += present
+                else:
+                    statuses.update(column.statuses)
         self._present.inc(statuses.pop("PRESENT", 0))
         for status, count in statuses.items():
             self._metrics.values.labels(status).inc(count)

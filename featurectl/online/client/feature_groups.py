@@ -66,7 +66,7 @@ def single_columns(group: FeatureGroup, row: EntityRow) -> dict[str, FeatureColu
     source, values, event_us, computed_us = group.source, row.values, [row.event_us], [row.computed_us]
     statuses, defaulted = row.statuses, row.defaulted
     return {
-        name: FeatureColumn(source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us)
+        name: make_column((source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us))
         for name, i in group.columns
     }
 
@@ -79,12 +79,12 @@ def group_columns(group: FeatureGroup, rows: Sequence[EntityRow], usual: Sequenc
     if all(row.statuses is usual for row in rows):  # all present, and nothing defaulted then
         present, false = [usual[0]] * len(rows), [False] * len(rows)
         return {
-            name: FeatureColumn(source, values[i], present, false, event_us, computed_us) for name, i in group.columns
+            name: make_column((source, values[i], present, false, event_us, computed_us)) for name, i in group.columns
         }
     statuses = [*map(list, zip(*[row.statuses for row in rows], strict=True))]
     defaulted = [*map(list, zip(*[row.defaulted for row in rows], strict=True))]
     return {
-        name: FeatureColumn(source, values[i], statuses[i], defaulted[i], event_us, computed_us)
+        name: make_column((source, values[i], statuses[i], defaulted[i], event_us, computed_us))
         for name, i in group.columns
     }
 

@@ -14,7 +14,13 @@ from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.client.erased_reads import SuspectLists, suspect_lists
 from featurectl.online.client.feature_columns import FeatureColumn, KeyRows
-from featurectl.online.client.feature_groups import FeatureGroup, columns_at_once, group_columns, rows_of
+from featurectl.online.client.feature_groups import (
+    FeatureGroup,
+    columns_at_once,
+    group_columns,
+    rows_of,
+    single_columns,
+)
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
@@ -255,6 +261,8 @@ def _columns_of(of: _StreamGroup, rows: EntityRows | Sequence[EntityRow]) -> dic
     """Return the columns of a group's features, of rows in their order."""
     if isinstance(rows, EntityRows):
         return columns_at_once(of.group, rows)
+    if len(rows) == 1:
+        return single_columns(of.group, rows[0])
     return group_columns(of.group, rows, of.columns.all_present)
 
 

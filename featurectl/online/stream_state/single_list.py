@@ -32,6 +32,7 @@ from featurectl.online.stream_state.packed_columns import (
 )
 from featurectl.online.stream_state.packed_times import last_available, unpack_available, unpack_sorted
 from featurectl.online.stream_state.parsed_list import counted_records
+from featurectl.online.stream_state.usual_records import UsualRecordReader
 from featurectl.pit.arrays import Ints, Numbers
 
 _FEW: Final = 8  # records take less time one by one
@@ -90,6 +91,7 @@ class SingleReader:
     def __init__(self, features: Sequence[Feature], layout: ListLayout) -> None:
         self._layout = layout
         self._dtypes = [*layout.inputs.values()]
+        self._usual = UsualRecordReader(layout) if UsualRecordReader.knows(layout) else None
         places = {name: i for i, name in enumerate(layout.inputs)}
         self._wanted = {places[f.column] for f in features if f.column is not None}
         windows: dict[tuple[int, int], dict[int, list[_Asked]]] = {}  # by column, -1 for rows
@@ -167,7 +169,10 @@ class SingleReader:
 
     def _with_records(self, rows: _Rows, raw: RawRecords, at_us: int) -> _Rows | None:
         """Return rows with the records behind them that count; None where one of them has the time of another."""
-        if len(raw.elements) < _FEW:
+        if self._usual is not None and (usual := self._usual.read(raw, at_us)) is not None:
+            is_late, more_us, ties = rows.is_late, np.array(usual.event_us, np.int64), len(self._layout.ties)
+            columns = {i: Column(np.array(usual.columns[ties + i], np.float64)) for i in self._wanted}
+        elif len(raw.elements) < _FEW:
             known = counted_records(raw.elements, self._layout, raw.frontier, raw.marks)
             records = [record for record in known if record.available_us <= at_us]
             is_late = rows.is_late or len(records) < len(known)
@@ -184,9 +189,11 @@ class SingleReader:
             return rows._replace(is_late=is_late)
         joined = np.concatenate((rows.event_us, more_us))
         order = joined.argsort(kind="stable")
-        joined, is_record = joined[order], order >= len(rows.event_us)
-        if ((joined[1:] == joined[:-1]) & (is_record[1:] | is_record[:-1])).any():
-            return None
+        joined = joined[order]
+        if (same := joined[1:] == joined[:-1]).any():
+            is_record = order >= len(rows.event_us)
+            if (same & (is_record[1:] | is_record[:-1])).any():
+                return None
         joined_columns = {i: order_column(join_columns(rows.columns[i], columns[i]), order) for i in self._wanted}
         return _Rows(joined, joined_columns, is_late)
 

@@ -190,12 +190,13 @@ def finite_values(column: FeatureColumn) -> tuple[Sequence[object], Sequence[str
 
 def _are_finite(values: Sequence[Any]) -> bool:
     """Return whether no float among some values is infinite or none; of many numbers, and nulls, their sum says so."""
-    if len(values) > 1:
-        try:
-            if isfinite(sum(filter(None, values))):
-                return True
-        except (TypeError, ValueError, ArithmeticError):  # not all are numbers, or there are too large ones
-            pass
+    if len(values) == 1:
+        return type(values[0]) is not float or isfinite(values[0])
+    try:
+        if isfinite(sum(filter(None, values))):
+            return True
+    except (TypeError, ValueError, ArithmeticError):  # not all are numbers, or there are too large ones
+        pass
     return all(type(value) is not float or isfinite(value) for value in values)
 
 
