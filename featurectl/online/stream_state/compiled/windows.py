@@ -109,14 +109,18 @@ def put_between(values: Any, others: Any, order: Any, behind: Any, merged: Any) 
 
 @inner
 def before(times: Any, at_us: Any, inclusive: Any) -> Any:
-    """Return how many of times that ascend are before an instant, or at it, too."""
+    """Return how many of times that ascend are before an instant, or at it, too: often all, or none."""
     low, size = 0, len(times)
+    if size == 0 or times[0] > at_us or (times[0] == at_us and not inclusive):
+        return 0
+    if times[size - 1] < at_us or (times[size - 1] == at_us and inclusive):
+        return size
     while size > 1:
         half = size >> 1
-        middle = times[low + half - 1]
+        middle = times[low + half]
         low += half if (middle < at_us) | ((middle == at_us) & inclusive) else 0
         size -= half
-    return low + (size == 1 and (times[low] < at_us or (inclusive and times[low] == at_us)))
+    return low + 1
 
 
 @inner
