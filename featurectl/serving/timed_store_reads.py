@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from datetime import UTC, datetime
 
 from featurectl.core.errors import FeaturectlError, StoreError
@@ -12,6 +11,7 @@ from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.future_pushes import latest_at
+from featurectl.online.read import Status
 from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.protocols import AsyncStreamReader
 from featurectl.serving.http.problems import Refused, refusal
@@ -81,17 +81,19 @@ class Features:
         if found.is_present:
             self._present.inc(found.count * len(found.columns))
             return
-        statuses = Counter[str]()
-        if found.count == 1:
-            statuses.update([column.statuses[0] for column in found.columns.values()])
-        else:
-            for column in found.columns.values():
-                if (present := column.statuses.count("PRESENT")) == found.count:
-                    statuses["PRESENT"] += present
-                else:
-                    statuses.update(column.statuses)
-        self._present.inc(statuses.pop("PRESENT", 0))
-        for status, count in statuses.items():
+        counts: dict[Status, int] = {}
+        present, whole = 0, None  # statuses of which all are so, which columns share
+        for column in found.columns.values():
+            statuses = column.statuses
+            if statuses is whole:
+                present += found.count
+            elif (of := statuses.count("PRESENT")) == found.count:
+                present, whole = present + of, statuses
+            else:
+                for status in {*statuses}:
+                    counts[status] = counts.get(status, 0) + statuses.count(status)
+        self._present.inc(present + counts.pop("PRESENT", 0))
+        for status, count in counts.items():
             self._metrics.values.labels(status).inc(count)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from featurectl.api.project import open_project
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, are_present
 from featurectl.serving.routes.features import finite_values, present_documents
+from featurectl.serving.timed_store_reads import Features
 
 SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]
 
@@ -186,3 +189,27 @@ def test_columns_are_present_where_every_value_of_each_is(seed):
     columns += columns[:2]
     values = [pair for each in columns for pair in zip(each.statuses, each.defaulted, strict=True)]
     assert are_present(columns) == ({*values} <= {("PRESENT", False)})
+
+
+class Counts(dict):
+    """Counters by their label, as those of Prometheus."""
+
+    def labels(self, label):
+        return SimpleNamespace(inc=lambda more=1: self.update({label: self.get(label, 0) + more}))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_values_are_counted_by_their_statuses(seed):
+    random, counts = Random(seed), Counts()
+    rows = random.choice([1, 9])
+    shared = ["PRESENT"] * rows
+    columns = {
+        f"f{i}": FeatureColumn(None, shared, statuses, shared, shared, shared)
+        for i in range(6)
+        for statuses in [random.choice([shared, [random.choice(["PRESENT", "NULL", "EXPIRED"]) for _ in range(rows)]])]
+    }
+    is_present = all(column.statuses == shared for column in columns.values())
+    found = FeatureColumns(columns=columns, count=rows, now=datetime.now(UTC), is_present=is_present)
+    Features(None, SimpleNamespace(values=counts, lists=Counts()), None)._count(found)  # noqa: SLF001
+    counts = {status: count for status, count in counts.items() if count}
+    assert counts == Counter(status for column in columns.values() for status in column.statuses)

@@ -149,13 +149,17 @@ class _FeatureDocuments:
         self._about = about
         self._stale = stale
         self._known: dict[tuple[int, str], Sequence[object]] = {}
+        self._given: Sequence[bool] | None = None  # that no value of a column is a default, which columns share
 
     def __call__(self, name: str, column: FeatureColumn) -> dict[str, object]:
         """Return a feature as it is answered."""
         values, statuses = finite_values(column)
         document: dict[str, object] = {"values": values, "status": statuses}
-        if True in column.defaulted:
-            document["defaulted"] = column.defaulted
+        if column.defaulted is not self._given:
+            if any(column.defaulted):
+                document["defaulted"] = column.defaulted
+            else:
+                self._given = column.defaulted
         if name in self._stale:
             document["stale"] = True
         for key in self._about:

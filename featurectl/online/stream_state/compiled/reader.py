@@ -103,11 +103,12 @@ class CompiledReader:
         for i in self._bools:
             columns[i] = [*map(bool, columns[i])]
         nulls: list[int] = []
-        if not found.has_value.all():
-            nulls = np.flatnonzero(~found.has_value.all(axis=1)).tolist()
+        if not (has_all := found.has_value.all(axis=1)).all():
+            nulls = np.flatnonzero(~has_all).tolist()
             for i in nulls:
-                there = found.has_value[i].tolist()
-                columns[i] = [value if is_there else None for value, is_there in zip(columns[i], there, strict=True)]
+                column = columns[i]
+                for place in np.flatnonzero(~found.has_value[i]).tolist():
+                    column[place] = None
         event_us, at_us, until_us = found.instants.tolist()
         has_events = NEVER_US not in event_us
         if not has_events:
