@@ -76,7 +76,7 @@ class RepeatsCache(LruCache[HeldKey, Held]):
 
     def __init__(self, most: int) -> None:
         super().__init__(most)
-        self.seen = SeenKeys(most)
+        self.seen = SeenKeys(most // 2)  # what is seen again is held for longer than it took to come again
 
     @property
     def room(self) -> int:
@@ -85,7 +85,7 @@ class RepeatsCache(LruCache[HeldKey, Held]):
 
     def resize(self, most: int) -> None:
         """Have so many bytes from now on."""
-        self.most = self.seen.room = most
+        self.most, self.seen.room = most, most // 2
 
     def knows(self, key: HeldKey) -> bool:
         """Return whether a key was seen lately, or something is held under it."""

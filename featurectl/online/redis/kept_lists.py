@@ -7,12 +7,14 @@ from typing import Final
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state import known_answers
-from featurectl.online.stream_state.received_lists import ReceivedList
+from featurectl.online.stream_state.compiled.loading import LOADED
+from featurectl.online.stream_state.received_lists import ReceivedList, kept_list
 
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
+_MOST_CHANGED, _MOST_READS = 20_000, 64  # lists of which it is known that they change, and how often it is waited
 _WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
-_KnownList = tuple[list[bytes], int]  # elements, and how often all had been forgotten when they were read
+_KnownList = tuple[Sequence[bytes], int]  # elements, and how often all had been forgotten when they were read
 
 
 class KeptLists:
@@ -24,6 +26,7 @@ class KeptLists:
     def __init__(self, most: int | None = None) -> None:
         self._known = RepeatsCache[bytes, _KnownList](known_answers.HELD.most if most is None else most)
         self._forgotten = 0  # how often
+        self._changed: dict[int, tuple[int, int]] = {}  # by hash: reads that do not pay, and then
 
     @property
     def most(self) -> int:
@@ -42,15 +45,17 @@ class KeptLists:
         """Return whether one of some keys was read lately."""
         return self._known.knows_any(keys)
 
-    def find(self, key: bytes) -> list[bytes] | None:
+    def find(self, key: bytes) -> Sequence[bytes] | None:
         """Return the elements of a list, which it is asked for; None where they are not kept."""
         known = self._known.find(key)
         if known is None:
             return None
         elements, forgotten = known
         if forgotten != self._forgotten:
-            self.drop(key)
+            self._let_go(key)
             return None
+        if self._changed:
+            self._changed.pop(hash(key), None)
         return elements
 
     def see(self, read: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
@@ -66,19 +71,43 @@ class KeptLists:
         """Remember keys of lists that were read, which have so many bytes in all."""
         self._known.seen.see(keys, size)
 
-    def keep(self, key: bytes, elements: list[bytes]) -> None:
-        """Keep a list of whose change the server will say."""
+    def keep(self, key: bytes, elements: list[bytes]) -> Sequence[bytes]:
+        """Keep a list of whose change the server will say; return its elements as they are kept."""
         size = _OF_A_KEY + sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
         if size > self.most // 2:
             self._known.remove(key)
             self.see_keys([key], size)
-        else:
-            self._known.put(key, (elements, self._forgotten), size)
+            return elements
+        kept = elements if LOADED.loops is None or not elements else kept_list(elements)
+        self._known.put(key, (kept, self._forgotten), size)
+        return kept
 
     def drop(self, key: bytes) -> None:
         """Forget the elements of a list, which has changed; its key stays known."""
-        if self._known.remove(key):
-            self.see_keys([key], _WORTH)
+        if not self._let_go(key):
+            return
+        if len(self._changed) >= _MOST_CHANGED:
+            self._changed.clear()
+        _, reads = self._changed.get(hash(key), (0, 1))
+        self._changed[hash(key)] = reads, min(2 * reads, _MOST_READS)
+
+    def is_settled(self, key: bytes) -> bool:
+        """Return whether it pays to keep a list that is read: it was read lately.
+
+        One that changed before it was asked for once more has to be read some times first, more each time.
+        """
+        if not self.knows(key):
+            return False
+        left, reads = self._changed.get(hash(key), (0, 1))
+        if left:
+            self._changed[hash(key)] = left - 1, reads
+        return not left
+
+    def _let_go(self, key: bytes) -> bool:
+        if not self._known.remove(key):
+            return False
+        self.see_keys([key], _WORTH)
+        return True
 
 
 def _size_about(elements: Sequence[bytes]) -> int:

@@ -1,8 +1,14 @@
-"""Trips by what is known of their lists: those that nobody has read lately come over connections of their own."""
+"""Trips by what is known of their lists: those that are not kept come over connections of their own.
+
+They stay in the memory in which they came, where a loop finds them. Those that are read again and again are kept, by
+the connection on which their changes are said: it reads them once more meanwhile, while nobody waits for that.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 import redis.asyncio
@@ -12,30 +18,46 @@ from featurectl.online.redis.tracked_trip import is_list, is_poll, list_key, not
 from featurectl.online.redis.tracked_trips import TrackedTrips
 from featurectl.online.redis.trips import RedisCommand
 
-MANY: Final = 16  # new lists beside known ones for which a trip of their own pays
+MANY: Final = 16  # lists that are not kept, beside others that are, for which a trip of their own pays
+_AT_ONCE, MOST_DUE = 25, 1_000  # lists that are read to be kept in a trip, and that wait for that
+_LATER_S: Final = 0.002  # so that answers come first
 
 
 class ListTrips(TrackedTrips):
-    """Trips of which lists that are new stay in the memory where they came in, where a loop can find them there."""
+    """Trips of which lists that are not kept stay in the memory in which they came."""
 
     def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
         super().__init__(client, budget_s)
         self._receiving = [ReceivingConnection(client, budget_s) for _ in range(self._at_once)]
+        self._due: dict[bytes, None] = {}  # keys of lists that are to be kept
+        self.keeping: asyncio.Task[None] | None = None  # what reads them, while there are any
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
-        if self.is_refused or self._free() is None:
+        receiving = self._free()
+        if receiving is None:
             return await super().exchange(questions)
+        await self.hear_news()
         kept, keys = self.promises.kept, [list_key(command) for command in questions if is_list(command)]
-        new = {key for key in keys if not kept.knows(key)}
-        if MANY <= len(new) < len(keys):
-            return await self._read_both(questions, new)
-        if new and len(new) == len(keys) and (found := await self._read_new(questions)) is not None:
-            return found
-        return await super().exchange(questions)
+        absent = [key for key in keys if kept.find(key) is None]
+        if not absent or len(absent) < min(len(keys), MANY):
+            return await super().exchange(questions)
+        again = [] if self.is_refused else [key for key in absent if kept.is_settled(key)]
+        if len(absent) < len(keys):
+            found: list[object] | None = await self._read_both(questions, {*absent})
+        else:
+            found = await self._read_absent(receiving, questions)
+        if found is None:
+            return await super().exchange(questions)
+        self._keep_later(again)
+        return found
 
     async def close_connections(self) -> None:
         """Close all connections."""
+        if self.keeping is not None:
+            self.keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.keeping
         for receiving in self._receiving:
             await receiving.close()
         await super().close_connections()
@@ -43,19 +65,42 @@ class ListTrips(TrackedTrips):
     def _free(self) -> ReceivingConnection | None:
         return next((receiving for receiving in self._receiving if receiving.is_free), None)
 
-    async def _read_both(self, questions: Sequence[RedisCommand], new: Collection[bytes]) -> list[object]:
-        """Return the answers of two trips: of polls and lists that are known, then of the others and what is behind."""
-        is_first = [is_poll(each) or (is_list(each) and list_key(each) not in new) for each in questions]
+    async def _read_both(self, questions: Sequence[RedisCommand], absent: Collection[bytes]) -> list[object]:
+        """Return the answers of two trips: of polls and lists that are kept, then of the others and what is behind."""
+        is_first = [is_poll(each) or (is_list(each) and list_key(each) not in absent) for each in questions]
         earlier = iter(await super().exchange([one for one, first in zip(questions, is_first, strict=True) if first]))
         others = [one for one, first in zip(questions, is_first, strict=True) if not first]
-        found = await self._read_new(others)
+        receiving = self._free()
+        found = None if receiving is None else await self._read_absent(receiving, others)
         later = iter(await super().exchange(others) if found is None else found)
         return [next(earlier if first else later) for first in is_first]
 
-    async def _read_new(self, questions: Sequence[RedisCommand]) -> list[object] | None:
-        """Return the answers of a trip whose lists are new; None: it takes another connection."""
-        receiving = self._free()
-        found = None if receiving is None else await receiving.exchange(questions)
-        if found is not None:
+    async def _read_absent(
+        self, receiving: ReceivingConnection, questions: Sequence[RedisCommand]
+    ) -> list[object] | None:
+        """Return the answers of a trip whose lists are not kept; None: it takes another connection."""
+        found = await receiving.exchange(questions)
+        if found is not None and not self.is_refused:
             note_lists(self.promises.kept, questions, found)
         return found
+
+    def _keep_later(self, keys: Sequence[bytes]) -> None:
+        """Have lists read to be kept, as far as not too many wait for that."""
+        if not keys:
+            return
+        self._due.update(dict.fromkeys(keys[: MOST_DUE - len(self._due)]))
+        if self.keeping is None or self.keeping.done():
+            self.keeping = asyncio.get_running_loop().create_task(self._keep_due())
+
+    async def _keep_due(self) -> None:
+        """Read lists on the connection on which their changes are said, a few at a time; not what can't be so read."""
+        while self._due:
+            await asyncio.sleep(_LATER_S)
+            keys = [*self._due][:_AT_ONCE]
+            for key in keys:
+                del self._due[key]
+            commands: list[RedisCommand] = [("LRANGE", key, 0, -1) for key in keys]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._budget_s):
+                    if await self.read_tracked(commands) is None:
+                        self._due.clear()

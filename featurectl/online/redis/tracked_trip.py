@@ -94,7 +94,7 @@ class _Step(NamedTuple):
     """A command that was asked: its elements where they are kept, or whether the server is to say when they change."""
 
     command: RedisCommand
-    elements: list[bytes] | None
+    elements: Sequence[bytes] | None
     is_tracked: bool
 
 
@@ -147,9 +147,7 @@ class TrackedTrip:
                     _check(self.answers[at : at + 1])
                 at += 1
             self._forget(at)
-            reply = self.answers[at]
-            found.append(reply)
-            self._take(command, reply, is_tracked=is_tracked)
+            found.append(self._take(command, self.answers[at], is_tracked=is_tracked))
             at += 1
         self._forget(len(self.answers))
         is_touched = self._is_touched(self.answers[at])
@@ -167,25 +165,29 @@ class TrackedTrip:
             self._gone.update(keys)
             self._promises.change(keys)
 
-    def _take(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
+    def _take(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> object:
+        """Take a reply, and return it as it is kept."""
         promises = self._promises
         if is_tracked:
             promises.keys.add(list_key(command))
         if command[0] == _LISTS:
-            self._keep(command, reply, is_tracked=is_tracked)
+            kept = self._kept(command, reply, is_tracked=is_tracked)
             if command[1] == self._watched and not reply:  # a key that is not there is not watched
                 self._watched = None
                 promises.unwatch()
-        elif is_tracked and type(reply) is list:
+            return kept
+        if is_tracked and type(reply) is list:
             self._is_untold |= promises.polls.get(list_key(command), reply) != reply
             promises.polls[list_key(command)] = reply
+        return reply
 
-    def _keep(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
-        """Keep a list that was read, or the key of one that may be kept another time."""
+    def _kept(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> object:
+        """Keep a list that was read, or the key of one that may be kept another time; return it as it is kept."""
         if not is_tracked:
             note_lists(self._promises.kept, [command], [reply])
         elif type(reply) is list and _NAMES.issuperset(map(type, reply)):
-            self._promises.kept.keep(list_key(command), reply)
+            return self._promises.kept.keep(list_key(command), reply)
+        return reply
 
     def _is_touched(self, info: object) -> bool:
         """Return whether the list that is watched was touched; all are forgotten then.

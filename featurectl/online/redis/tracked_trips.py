@@ -57,17 +57,39 @@ class TrackedTrips(RedisTrips):
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         lists = [list_key(command) for command in questions if is_list(command)]
-        kept = self.promises.kept
-        is_free = not self._is_busy and not self.is_refused
-        if lists and is_free and kept.knows_any(lists):
-            if self._rest:
-                self._rest -= 1
-            elif (found := await self._read_tracked(questions)) is not None:
-                return found
+        if lists and self.promises.kept.knows_any(lists) and (found := await self.read_tracked(questions)) is not None:
+            return found
         replies = await super().exchange(questions)
         if lists and not self.is_refused:
-            note_lists(kept, questions, replies)
+            note_lists(self.promises.kept, questions, replies)
         return replies
+
+    async def read_tracked(self, commands: list[RedisCommand]) -> list[object] | None:
+        """Return the answers of a trip over the connection on which changes are said; None: it takes another.
+
+        Lists that were read lately are kept from then on.
+        """
+        if self._is_busy or self.is_refused:
+            return None
+        if self._rest:
+            self._rest -= 1
+            return None
+        return await self._read_tracked(commands)
+
+    async def hear_news(self) -> None:
+        """Take what the server has said since the last trip, where no trip is under way."""
+        if self._is_busy or self._connection is None or not _has_news(self._connection):
+            return
+        self._is_busy, self._heard = True, 0
+        try:
+            await self._hear_all()
+        except (redis.RedisError, OSError):
+            await self._abandon()
+        except BaseException:
+            await self._abandon()
+            raise
+        finally:
+            self._is_busy = False
 
     async def close_connections(self) -> None:
         """Close the client's connections, and that on which changes are said."""
@@ -99,7 +121,7 @@ class TrackedTrips(RedisTrips):
         if self._connection is None or self._is_worn():
             await self._connect()
         self._heard = 0
-        if self._has_news():
+        if _has_news(self._connection):
             await self._hear_all()
         self._tracked = trip = TrackedTrip(commands, self.promises)
         await _carry_out(self._connection, trip, self._check_heard)
@@ -191,10 +213,11 @@ class TrackedTrips(RedisTrips):
         if self._heard > MOST_HEARD:
             raise redis.ConnectionError("too many lists have changed")
 
-    def _has_news(self) -> bool:
-        """Return whether the server may have said something since the last trip that is here."""
-        parser: Any = getattr(self._connection, "_parser", None)
-        return bool(getattr(parser._stream, "_buffer", b"")) or parser._reader.has_data()  # noqa: SLF001
+
+def _has_news(connection: Any) -> bool:
+    """Return whether a server may have said something since the last trip that is here."""
+    parser: Any = getattr(connection, "_parser", None)
+    return bool(getattr(parser._stream, "_buffer", b"")) or parser._reader.has_data()  # noqa: SLF001
 
 
 async def _carry_out(connection: Any, trip: TrackedTrip, check: Callable[[], None]) -> None:

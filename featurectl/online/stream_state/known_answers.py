@@ -13,12 +13,11 @@ from typing import Final, NamedTuple, cast
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state.base import EntityList, is_head
-from featurectl.online.stream_state.received_lists import ReceivedList
+from featurectl.online.stream_state.received_lists import NAMING, ReceivedList
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
 _MOST_BYTES: Final = 4 << 20
 _OF_AN_ANSWER, _OF_A_PART = 400, 50  # bytes, about, beside those of a list: an answer, and each element and value
-_NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
 _numbers = count()
 
 
@@ -87,9 +86,7 @@ class KnownAnswers:
         """Return by what lists are remembered; None of those of which nothing is to be, as they are new or empty."""
         number = self._number
         return [
-            None
-            if each is None or type(each.elements) is ReceivedList or not each.elements
-            else (number, each.elements[0][:_NAMING])
+            (number, beginning) if each is not None and (beginning := _beginning(each.elements)) else None
             for each in found
         ]
 
@@ -113,6 +110,10 @@ class KnownAnswers:
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], places: Sequence[int]
     ) -> Sequence[int]:
         """Return at which of some places are lists that were asked for before; remember that the others are."""
+        kept = [i for i in places if (each := found[i]) is not None and _is_kept(each.elements)]
+        if kept:
+            others = [*{*places}.difference(kept)]
+            return [*kept, *(self.worth(names, found, others) if others else ())]
         wanted = {i: name for i in places if (name := names[i]) is not None}
         lists = [each.elements for i in wanted if (each := found[i]) is not None]
         if not wanted:
@@ -130,7 +131,7 @@ class KnownAnswers:
         """Keep what a list has said that was asked for before, where it is known until when that holds."""
         [name] = self.names([found])
         if name is not None:
-            if HELD.knows(name):
+            if _is_kept(found.elements) or HELD.knows(name):
                 self.hold(name, found, answer)
             else:
                 HELD.seen.see((name,), _size_about(found.elements))
@@ -140,7 +141,7 @@ class KnownAnswers:
         values, event_us, asof_us, until_us = answer
         if name is not None and found is not None and until_us > asof_us and _is_whole(found):
             elements = found.elements
-            size = len(elements[0]) if len(elements) == 1 else sum(map(len, elements))
+            size = elements.size if type(elements) is ReceivedList else sum(map(len, elements))
             size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
             HELD.keep(name, _held(([elements], values.copy(), event_us, asof_us, until_us, size)))
 
@@ -158,6 +159,18 @@ def _find(name: ListName, found: EntityList, asof_us: int) -> ReadValues | None:
     if from_us <= asof_us < until_us and _is_whole(found):
         return _said((values.copy(), event_us, asof_us, until_us))
     return None
+
+
+def _beginning(elements: Sequence[bytes]) -> bytes:
+    """Return by which a list is told from others; nothing of one that is empty, or new."""
+    if type(elements) is ReceivedList:
+        return elements.beginning
+    return elements[0][:NAMING] if elements else b""
+
+
+def _is_kept(elements: Sequence[bytes]) -> bool:
+    """Return whether a list is kept where it was read from: who does that has seen that it is read again."""
+    return type(elements) is ReceivedList and bool(elements.beginning)
 
 
 def _size_about(elements: Sequence[bytes]) -> int:

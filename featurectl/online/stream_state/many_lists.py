@@ -17,7 +17,7 @@ from featurectl.online.stream_state.known_answers import KnownAnswers, ListName,
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_columns import ListColumns
-from featurectl.online.stream_state.received_lists import ReceivedList
+from featurectl.online.stream_state.received_lists import is_new
 
 _MANY: Final = 8  # fewer lists take less time one by one
 
@@ -113,7 +113,7 @@ class ManyLists:
 
 def _apart(places: Sequence[int], found: Sequence[EntityList | None]) -> list[Sequence[int]]:
     """Return the places of lists that loops read at once: those in the memory in which they came, and others."""
-    new = [i for i in places if (each := found[i]) is not None and type(each.elements) is ReceivedList]
+    new = [i for i in places if (each := found[i]) is not None and is_new(each.elements)]
     if not new or len(new) == len(places):
         return [places]
     return [new, sorted({*places}.difference(new))]

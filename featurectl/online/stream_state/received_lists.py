@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from itertools import chain
+from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from featurectl.pit.arrays import Ints
+
+NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
+PADDING: Final = bytes(16)  # so that a word can be read at each byte, and a place behind all, of several words always
 
 
 class ReceivedElements:
@@ -28,17 +32,23 @@ class ReceivedElements:
         return self.octets[self.begins[element] : self.ends[element]].tobytes()
 
 
-class ReceivedList(Sequence[bytes]):
-    """A list that nobody has read lately: its elements, from `first` to before `end`, become bytes where one is asked.
+_Place = tuple[ReceivedElements, int, int]  # of a list: its memory, its first element, and that behind its last
 
-    `size` are the bytes of memory that they are in. It is used again when the last of its lists is gone: who keeps a
-    list keeps its bytes.
+
+class ReceivedList(Sequence[bytes]):
+    """A list in memory: its elements, from `first` to before `end` of `of`, become bytes where one is asked for.
+
+    `size` are the bytes of memory that they are in. One that is kept has some `beginning`, by which it is told from
+    others, and memory of its own, which goes when its elements become bytes. Any other nobody has read lately: its
+    memory is used again when the last of the lists in it is gone, so that who holds such a list holds all of that.
     """
 
-    __slots__ = ("_made", "end", "first", "of", "size")
+    __slots__ = ("_made", "beginning", "end", "first", "of", "size")
 
-    def __init__(self, of: ReceivedElements, first: int, end: int, size: int) -> None:
-        self.of, self.first, self.end, self.size = of, first, end, size
+    def __init__(self, of: ReceivedElements, first: int, end: int, size: int, beginning: bytes = b"") -> None:
+        self.of: ReceivedElements | None = of
+        self.first, self.end, self.size = first, end, size
+        self.beginning = beginning
         self._made: list[bytes] | None = None
 
     def __len__(self) -> int:
@@ -64,5 +74,61 @@ class ReceivedList(Sequence[bytes]):
 
     def _all(self) -> list[bytes]:
         if self._made is None:
+            assert self.of is not None, "a list has memory until its elements are made"
             self._made = [self.of.take(element) for element in range(self.first, self.end)]
+            if self.beginning:
+                self.of = None
         return self._made
+
+
+def is_new(elements: Sequence[bytes]) -> bool:
+    """Return whether a list is one that nobody has read lately."""
+    return type(elements) is ReceivedList and not elements.beginning
+
+
+def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]:
+    """Return the elements of lists in one piece of memory, and how many elements the lists up to each one have."""
+    counts = [*map(len, lists)]
+    list_ends = np.array(counts, np.int64).cumsum()
+    filled = [one for one, count in zip(lists, counts, strict=True) if count]
+    places = [(of, one.first, one.end) for one in filled if type(one) is ReceivedList and (of := one.of) is not None]
+    if filled and len(places) == len(filled):
+        return _one_behind_the_other(places) or _side_by_side(places), list_ends
+    elements = [*chain.from_iterable(filled)]
+    sizes = np.fromiter(map(len, elements), np.int64, len(elements))
+    ends = sizes.cumsum()
+    return elements_in(b"".join((*elements, PADDING)), ends - sizes, ends), list_ends
+
+
+def elements_in(data: bytes, begins: Ints, ends: Ints) -> ReceivedElements:
+    """Return elements in bytes that end with `PADDING`."""
+    octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
+    return ReceivedElements(octets, words, begins, ends)
+
+
+def kept_list(elements: Sequence[bytes]) -> ReceivedList:
+    """Return a list, which is not empty, in memory of its own."""
+    memory, _ = in_memory([elements])
+    return ReceivedList(memory, 0, len(elements), int(memory.ends[-1]), elements[0][:NAMING])
+
+
+def _one_behind_the_other(lists: Sequence[_Place]) -> ReceivedElements | None:
+    """Return the elements of lists that lie so in one piece of memory; None where they do not."""
+    memory, begin, end = lists[0]
+    for of, first, behind in lists[1:]:
+        if of is not memory or first != end:
+            return None
+        end = behind
+    return ReceivedElements(memory.octets, memory.words, memory.begins[begin:end], memory.ends[begin:end])
+
+
+def _side_by_side(lists: Sequence[_Place]) -> ReceivedElements:
+    """Return the elements of lists that are copied into one piece of memory."""
+    begins = [of.begins[first:end] for of, first, end in lists]
+    ends = [of.ends[first:end] for of, first, end in lists]
+    starts = np.array([places[0] for places in begins], np.int64)
+    sizes = np.array([places[-1] for places in ends], np.int64) - starts
+    pieces = zip(lists, starts.tolist(), sizes.tolist(), strict=True)
+    data = b"".join([*(of.octets[start : start + size].data for (of, _, _), start, size in pieces), PADDING])
+    moved = np.repeat(sizes.cumsum() - sizes - starts, [*map(len, begins)])
+    return elements_in(data, np.concatenate(begins) + moved, np.concatenate(ends) + moved)

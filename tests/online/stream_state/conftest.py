@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from featurectl.online.all_stores import open_stream_state
+from featurectl.online.redis.list_trips import ListTrips
+from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import Loops
@@ -110,7 +112,17 @@ def loops() -> Loops:
 
 
 @pytest.fixture(params=[False, True], ids=["by_the_client", "by_loops"])
-def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a compiled loop finds the replies with lists that nobody has read lately."""
+def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether compiled loops find lists that are not kept; those that are to be kept are so before the next read."""
     if request.param:
+        exchange = ListTrips.exchange
+
+        async def settled(trips: ListTrips, questions: list[RedisCommand]) -> list[object]:
+            found = await exchange(trips, questions)
+            if trips.keeping is not None:
+                await trips.keeping
+            return found
+
+        monkeypatch.setattr(ListTrips, "exchange", settled)
         monkeypatch.setattr(LOADED, "loops", shared_loops())
+    return bool(request.param)

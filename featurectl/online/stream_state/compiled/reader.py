@@ -7,7 +7,6 @@ compiled, takes most of a second, and the first time on a machine some.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -39,10 +38,8 @@ from featurectl.online.stream_state.joined_values import ZERO
 from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_columns import ListColumns
-from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList
-from featurectl.pit.arrays import Ints
+from featurectl.online.stream_state.received_lists import in_memory
 
-_PADDING: Final = bytes(16)  # so that a word can be read at each byte, and a place behind all, of several words always
 # What an aggregate is of a cell, and which number of the cell it needs.
 _AGGREGATES: Final[Mapping[str, tuple[int, int]]] = {
     "count": (COUNT_OF, FIRST), "sum": (SUM, SUM), "mean": (MEAN, SUM), "min": (LEAST, LEAST), "all": (LEAST, LEAST),
@@ -88,7 +85,7 @@ class CompiledReader:
     def columns(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | None:
         """Return what `answers` does, by feature; None where there is nothing to read."""
         lists = [one.elements if one is not None and _is_whole(one) else () for one in found]
-        memory, list_ends = _in_one(lists)
+        memory, list_ends = in_memory(lists)
         if not len(memory.ends):
             return None
         octets, words, shape = memory.octets, memory.words, self._shape
@@ -116,35 +113,6 @@ class CompiledReader:
         nulls = [self._order[i] for i in nulls]
         values = [columns[place] for place in self._places]
         return ListColumns(values, nulls, event_us, at_us, until_us, is_read, has_events and all(is_read))
-
-
-def _in_one(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]:
-    """Return the elements of lists in one piece of memory, and how many elements the lists up to each one have."""
-    if (found := _received(lists)) is not None:
-        return found
-    elements = [*chain.from_iterable(lists)]
-    data = b"".join((*elements, _PADDING))
-    octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
-    sizes = np.fromiter(map(len, elements), np.int64, len(elements))
-    ends, list_ends = sizes.cumsum(), np.fromiter(map(len, lists), np.int64, len(lists)).cumsum()
-    return ReceivedElements(octets, words, ends - sizes, ends), list_ends
-
-
-def _received(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints] | None:
-    """Return what `_in_one` does of lists that came together, one behind the other; None where they did not."""
-    first = next((one for one in lists if len(one)), None)
-    if type(first) is not ReceivedList:
-        return None
-    memory, end, list_ends = first.of, first.first, list[int]()
-    for one in lists:
-        if type(one) is ReceivedList and one.of is memory and one.first == end:
-            end = one.end
-        elif len(one):
-            return None
-        list_ends.append(end - first.first)
-    places = slice(first.first, end)
-    some = ReceivedElements(memory.octets, memory.words, memory.begins[places], memory.ends[places])
-    return some, np.array(list_ends, np.int64)
 
 
 def shape_of(features: Sequence[Feature], layout: ListLayout) -> ListShape:
