@@ -51,7 +51,7 @@ class TrackedTrips(RedisTrips):
         self._tracked: TrackedTrip | None = None  # that is under way
         self._heard = 0  # changes, since the trip that is under way began
         self._rest, self._next_rest = 0, 1  # trips that go without: after what took longer than without
-        self._is_busy = self._has_served = False
+        self.is_busy = self._has_served = False
         self.is_refused = False  # the server says nothing
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
@@ -69,7 +69,7 @@ class TrackedTrips(RedisTrips):
 
         Lists that were read lately are kept from then on.
         """
-        if self._is_busy or self.is_refused:
+        if self.is_busy or self.is_refused:
             return None
         if self._rest:
             self._rest -= 1
@@ -78,9 +78,9 @@ class TrackedTrips(RedisTrips):
 
     async def hear_news(self) -> None:
         """Take what the server has said since the last trip, where no trip is under way."""
-        if self._is_busy or self._connection is None or not _has_news(self._connection):
+        if self.is_busy or self._connection is None or not _has_news(self._connection):
             return
-        self._is_busy, self._heard = True, 0
+        self.is_busy, self._heard = True, 0
         try:
             await self._hear_all()
         except (redis.RedisError, OSError):
@@ -89,7 +89,7 @@ class TrackedTrips(RedisTrips):
             await self._abandon()
             raise
         finally:
-            self._is_busy = False
+            self.is_busy = False
 
     async def close_connections(self) -> None:
         """Close the client's connections, and that on which changes are said."""
@@ -98,7 +98,7 @@ class TrackedTrips(RedisTrips):
 
     async def _read_tracked(self, commands: list[RedisCommand]) -> list[object] | None:
         """Return the answers of a trip over the connection that changes are said on; None: it takes another."""
-        self._is_busy = True
+        self.is_busy = True
         try:
             for _ in range(_TRIES):
                 if (found := await self._try(commands)) is not None:
@@ -113,7 +113,7 @@ class TrackedTrips(RedisTrips):
             await self._abandon()
             raise
         finally:
-            self._tracked, self._is_busy = None, False
+            self._tracked, self.is_busy = None, False
         return None
 
     async def _try(self, commands: list[RedisCommand]) -> list[object] | None:

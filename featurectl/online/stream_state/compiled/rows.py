@@ -302,9 +302,12 @@ def counting(packed: Any, parts: Any, at_us: Any, rows: Any, begin: Any, stamps:
         return -1, False
     kept, is_late = 0, False
     for row in range(count):
+        is_late |= stamps[row] > at_us
+    if not is_late and octets == 0:
+        return count, False
+    for row in range(count):
         stamp = stamps[row]
         is_repeat = octets > 0 and (data[repeats + (row >> 3)] >> (7 - (row & 7))) & 1
-        is_late |= stamp > at_us
         if stamp <= at_us and not is_repeat:
             times[kept], stamps[kept] = times[row], stamp
             for at in range(begin, len(rows.values), size):
