@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from featurectl.online.redis.kept_lists import KeptLists, PromisedKeys
-from featurectl.online.redis.tracked_trip import ServerPromises, TrackedTrip, UntrackedError
+from featurectl.online.redis.tracked_trip import ServerPromises, TrackedTrip, UntrackedError, note_lists
 
 KEYS = [b"list:%d" % number for number in range(6)]
 POLL = ("HMGET", b"register", "asof", "views")
@@ -196,10 +196,15 @@ def test_a_connection_that_is_another_or_tells_nothing_is_not_believed(info):
         trip.replies()
 
 
+def see(kept: KeptLists, key: bytes, size: int) -> None:
+    """Have a list read that has so many bytes."""
+    note_lists(kept, [("LRANGE", key, 0, -1)], [[b"x" * size]])
+
+
 def test_a_list_that_is_not_there_is_not_watched():
     promises, server = ServerPromises(100), PlayedServer(0)
     for key in KEYS:
-        promises.kept.see([(key, [b"x" * 2_000])])
+        see(promises.kept, key, 2_000)
     server.lists = {key: [] for key in KEYS}
     server.carry_out(trip := TrackedTrip(lists_of(KEYS), promises), 0.0)
     assert trip.replies()
@@ -217,11 +222,11 @@ def test_nothing_is_known_where_all_was_removed():
 
 def test_kept_lists_have_a_bound_and_leave_out_small_ones():
     kept = KeptLists(100_000)
-    kept.see([(b"small", [b"x" * 100])])
+    see(kept, b"small", 100)
     assert not kept.knows(b"small")
     for number in range(500):
         key = b"%d" % number
-        kept.see([(key, [b"x" * 2_000])])
+        see(kept, key, 2_000)
         assert kept.knows(key)
         kept.keep(key, [b"x" * 2_000])
         assert kept.find(key) == [b"x" * 2_000]

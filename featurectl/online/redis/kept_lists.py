@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.compiled.loading import LOADED
-from featurectl.online.stream_state.received_lists import ReceivedList, kept_list
+from featurectl.online.stream_state.received_lists import kept_list
 
-_OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
+_OF_A_KEY, OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
 _MOST_CHANGED, _MOST_READS = 20_000, 64  # lists of which it is known that they change, and how often it is waited
-_WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
+WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
 _KnownList = tuple[Sequence[bytes], int]  # elements, and how often all had been forgotten when they were read
 
@@ -45,6 +45,10 @@ class KeptLists:
         """Return whether one of some keys was read lately."""
         return self._known.knows_any(keys)
 
+    def absent(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the keys of lists that are not kept."""
+        return [key for key in keys if self.find(key) is None] if self._known.holds_any(keys) else keys
+
     def find(self, key: bytes) -> Sequence[bytes] | None:
         """Return the elements of a list, which it is asked for; None where they are not kept."""
         known = self._known.find(key)
@@ -58,22 +62,13 @@ class KeptLists:
             self._changed.pop(hash(key), None)
         return elements
 
-    def see(self, read: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
-        """Remember which lists were read, with their elements, where they are worth it."""
-        keys, size = [], 0
-        for key, elements in read:
-            if elements and (about := _size_about(elements)) >= _WORTH:
-                keys.append(key)
-                size += about
-        self.see_keys(keys, size)
-
     def see_keys(self, keys: Collection[bytes], size: int) -> None:
         """Remember keys of lists that were read, which have so many bytes in all."""
         self._known.seen.see(keys, size)
 
     def keep(self, key: bytes, elements: list[bytes]) -> Sequence[bytes]:
         """Keep a list of whose change the server will say; return its elements as they are kept."""
-        size = _OF_A_KEY + sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
+        size = _OF_A_KEY + sum(map(len, elements)) + OF_AN_ELEMENT * len(elements)
         if size > self.most // 2:
             self._known.remove(key)
             self.see_keys([key], size)
@@ -91,7 +86,11 @@ class KeptLists:
         _, reads = self._changed.get(hash(key), (0, 1))
         self._changed[hash(key)] = reads, min(2 * reads, _MOST_READS)
 
-    def is_settled(self, key: bytes) -> bool:
+    def worth(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the keys of lists that are read and not kept of which it pays to keep them."""
+        return [key for key in keys if self._is_worth(key)] if self.knows_any(keys) else ()
+
+    def _is_worth(self, key: bytes) -> bool:
         """Return whether it pays to keep a list that is read: it was read lately.
 
         One that changed before it was asked for once more has to be read some times first, more each time.
@@ -106,14 +105,8 @@ class KeptLists:
     def _let_go(self, key: bytes) -> bool:
         if not self._known.remove(key):
             return False
-        self.see_keys([key], _WORTH)
+        self.see_keys([key], WORTH)
         return True
-
-
-def _size_about(elements: Sequence[bytes]) -> int:
-    """Return how many bytes a list takes that is kept: elements behind a head are short."""
-    size = elements.size if type(elements) is ReceivedList else len(elements[0])
-    return size + _OF_AN_ELEMENT * len(elements)
 
 
 class PromisedKeys:

@@ -39,10 +39,10 @@ class ListTrips(TrackedTrips):
             return await super().exchange(questions)
         await self.hear_news()
         kept, keys = self.promises.kept, [list_key(command) for command in questions if is_list(command)]
-        absent = keys if self.is_busy else [key for key in keys if kept.find(key) is None]
+        absent = keys if self.is_busy else kept.absent(keys)
         if not absent or len(absent) < min(len(keys), MANY):
             return await super().exchange(questions)
-        again = [] if self.is_refused or self.is_busy else [key for key in absent if kept.is_settled(key)]
+        again = () if self.is_refused or self.is_busy else kept.worth(absent)
         if len(absent) < len(keys):
             found: list[object] | None = await self._read_both(questions, {*absent})
         else:

@@ -108,12 +108,12 @@ class ReplyReceiver(asyncio.BufferedProtocol):
         memory, self._memory = self._memory, None
         kept = memory.received
         received = ReceivedElements(kept.octets, kept.words, kept.begins, kept.ends)
-        places = zip(commands, self._replies.tolist(), _sizes(received, self._replies), strict=True)
+        places = zip(commands, *self._replies.T.tolist(), _sizes(received, self._replies), strict=True)
         found = [
             ReceivedList(received, first, end, size)
             if form == IS_LIST and first < end and command[0] == _LISTS
             else _reply(received, form, first, end)
-            for command, (form, first, end), size in places
+            for command, form, first, end, size in places
         ]
         weakref.finalize(received, self._spare.give, memory).atexit = False
         return found

@@ -32,6 +32,9 @@ Owner = TypeVar("Owner", bound=Hashable)
 _USUAL: Final = frozenset([list, bytes, type(None), ReceivedList])  # replies
 
 
+_found = cast("Callable[[tuple[object, ...]], EntityList]", partial(tuple.__new__, EntityList))
+
+
 class WantedList(NamedTuple):
     """A list that is asked for: of an ask, at a place."""
 
@@ -85,7 +88,7 @@ class FetchLeg:
             ready = self._ready(last)
             known = {ask: marks.get(of) for ask, of in self._of_asks.items() if of in ready}
             return [
-                EntityList(reply if type(reply) is ReceivedList else read_names(reply), known[each.ask])
+                _found((reply if type(reply) is ReceivedList else read_names(reply), known[each.ask]))
                 if each.ask in known
                 else None
                 for each, reply in zip(self.wanted, lists, strict=True)

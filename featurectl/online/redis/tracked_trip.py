@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import redis
 
-from featurectl.online.redis.kept_lists import KeptLists, PromisedKeys
+from featurectl.online.redis.kept_lists import OF_AN_ELEMENT, WORTH, KeptLists, PromisedKeys
 from featurectl.online.redis.stream_register import POLLED
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.received_lists import ReceivedList
@@ -228,12 +228,18 @@ def is_poll(command: RedisCommand) -> bool:
 
 def note_lists(kept: KeptLists, commands: Sequence[RedisCommand], replies: Sequence[object]) -> None:
     """Remember the keys of lists that were read, which may be kept another time."""
-    kept.see(
-        (list_key(command), reply)
-        for command, reply in zip(commands, replies, strict=True)
-        if type(reply) is ReceivedList
-        or (command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes)
-    )
+    keys, size = list[bytes](), 0
+    for command, reply in zip(commands, replies, strict=True):
+        if type(reply) is ReceivedList:
+            about = reply.size + OF_AN_ELEMENT * (reply.end - reply.first)
+        elif command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes:
+            about = len(reply[0]) + OF_AN_ELEMENT * len(reply)  # elements behind a head are short
+        else:
+            continue
+        if about >= WORTH:
+            keys.append(list_key(command))
+            size += about
+    kept.see_keys(keys, size)
 
 
 def list_key(command: RedisCommand) -> bytes:
