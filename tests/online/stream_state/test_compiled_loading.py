@@ -160,6 +160,11 @@ def test_loops_that_add_otherwise_are_not_used(loops: Loops):
     assert said.startswith("numba reads a list otherwise than numpy ")
 
 
+def test_loops_that_find_replies_elsewhere_are_not_used(loops: Loops):
+    assert loading.finds_otherwise(loops) == ""
+    assert loading.finds_otherwise(loops._replace(replies=lambda *_: 0)) == "numba finds replies where they are not"
+
+
 def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeypatch: pytest.MonkeyPatch):
     feature = Feature(name="total", op="sum", column="amount", dtype="float64", window_us=600 * SECOND)
     view = view_of("event", [feature], Random(1), is_named=False)

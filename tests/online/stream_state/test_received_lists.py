@@ -59,6 +59,8 @@ def test_lists_in_memory_say_what_they_do_as_bytes(seed: int, loops: Loops):
     mixed = [random.choice(pair) for pair in zip(lists, found, strict=True)]
     assert repr(reader.answers(mixed, asof_us)) == repr(expected)
     assert found == lists
+    dispatchers: list[Any] = [*loops]
+    assert {len(loop.signatures) for loop in dispatchers} == {1}  # which a server has compiled before it reads
 
 
 def kinds(found: Sequence[ListsAnswer]) -> set[type]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
+from typing import Any
 
 import hiredis
 import pytest
@@ -175,6 +176,8 @@ def test_memory_grows_with_replies_and_is_used_again(loops: Loops, monkeypatch: 
         assert len(opened) == 3
 
     asyncio.run(read())
+    compiled: Any = loops.replies
+    assert len(compiled.signatures) == 1  # which a server has compiled before it reads
 
 
 def test_a_connection_that_ends_or_says_too_much_is_not_used_again(loops: Loops):

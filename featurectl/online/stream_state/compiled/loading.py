@@ -20,10 +20,11 @@ from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops, shape_of
-from featurectl.online.stream_state.compiled.shapes import COLUMNS, ReadElements, ReadRows
+from featurectl.online.stream_state.compiled.shapes import COLUMNS, IS_LIST, IS_NULL, WHOLE, ReadElements, ReadRows
 from featurectl.online.stream_state.joined_lists import open_list
 from featurectl.online.stream_state.joined_values import JoinedReader
 from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.received_lists import PADDING, elements_in
 from featurectl.online.stream_state.record import EventRecord, pack_record
 from featurectl.pit.arrays import running_total
 
@@ -113,7 +114,7 @@ def load_loops() -> Loops | str:
         from featurectl.online.stream_state.compiled.windows import read_windows
 
         loops = Loops(read_elements, read_rows, read_windows, scan_replies)
-        return adds_otherwise(loops) or reads_otherwise(loops) or loops
+        return adds_otherwise(loops) or reads_otherwise(loops) or finds_otherwise(loops) or loops
     except Exception as error:  # noqa: BLE001 (it finds no folder for what it compiles, or another numpy than it knows)
         return f"numba can't be used: {error}"
 
@@ -152,6 +153,17 @@ def reads_otherwise(loops: Loops) -> str:
     wanted = None if opened is None else JoinedReader(features, _LAYOUT).answers([opened], 1_000)
     if wanted is None or CompiledReader(features, _LAYOUT, loops).answers([found], 1_000) != wanted:
         return f"numba reads a list otherwise than numpy {np.__version__}"
+    return ""
+
+
+def finds_otherwise(loops: Loops) -> str:
+    """Return why replies are not found where they are, "" where they are."""
+    sent, state, replies = b"*2\r\n$2\r\nab\r\n$0\r\n\r\n$-1\r\n", np.zeros(4, np.int64), np.zeros((2, 3), np.int64)
+    begins, ends = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    stands = loops.replies(elements_in(sent + PADDING, begins, ends).octets, len(sent), state, replies, begins, ends)
+    found = stands, replies.tolist(), begins.tolist(), ends.tolist()
+    if found != (WHOLE, [[IS_LIST, 0, 2], [IS_NULL, 2, 3]], [8, 16, -1], [10, 16, -1]):
+        return "numba finds replies where they are not"
     return ""
 
 
