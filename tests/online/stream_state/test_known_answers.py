@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from featurectl.online.base import OnlineView
@@ -49,18 +51,18 @@ def step(stream: Stream, elements: list[bytes]) -> list[bytes]:
 def compare(seed: int) -> tuple[int, int]:
     """See that a reader which remembers says what the lists say; return how many answers, and how many were known."""
     streams = streams_of(seed)
-    reader, known = reader_of(streams[0]), KnownAnswers.find
+    reader, known = reader_of(streams[0]), KnownAnswers.find_all
     lists: list[list[bytes]] = [[] for _ in streams]
     read, remembered = 0, 0
 
-    def counted(self: KnownAnswers, found: EntityList, asof_us: int) -> ReadValues | None:
+    def counted(self: KnownAnswers, *of: Any) -> list[ReadValues | None]:
         nonlocal remembered
-        answer = known(self, found, asof_us)
-        remembered += answer is not None
-        return answer
+        answers = known(self, *of)
+        remembered += len(answers) - answers.count(None)
+        return answers
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(KnownAnswers, "find", counted)
+        patch.setattr(KnownAnswers, "find_all", counted)
         for _ in range(40):
             lists = [step(stream, elements) for stream, elements in zip(streams, lists, strict=True)]
             random, clocks_us = streams[0].random, [stream.clock_us for stream in streams]
