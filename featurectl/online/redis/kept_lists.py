@@ -33,6 +33,11 @@ class KeptLists:
         """How many bytes it may have."""
         return self._known.most
 
+    @property
+    def largest(self) -> int:
+        """How many bytes a list may have that is kept."""
+        return self.most // 2
+
     def forget_elements(self) -> None:
         """Forget the elements of all lists; keys stay known."""
         self._forgotten += 1  # they go when they are looked for
@@ -69,9 +74,9 @@ class KeptLists:
     def keep(self, key: bytes, elements: list[bytes]) -> Sequence[bytes]:
         """Keep a list of whose change the server will say; return its elements as they are kept."""
         size = _OF_A_KEY + sum(map(len, elements)) + OF_AN_ELEMENT * len(elements)
-        if size > self.most // 2:
+        if size > self.largest:
             self._known.remove(key)
-            self.see_keys([key], size)
+            self._put_off(key)
             return elements
         kept = elements if LOADED.loops is None or not elements else kept_list(elements)
         self._known.put(key, (kept, self._forgotten), size)
@@ -79,12 +84,8 @@ class KeptLists:
 
     def drop(self, key: bytes) -> None:
         """Forget the elements of a list, which has changed; its key stays known."""
-        if not self._let_go(key):
-            return
-        if len(self._changed) >= _MOST_CHANGED:
-            self._changed.clear()
-        _, reads = self._changed.get(hash(key), (0, 1))
-        self._changed[hash(key)] = reads, min(2 * reads, _MOST_READS)
+        if self._let_go(key):
+            self._put_off(key)
 
     def worth(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         """Return the keys of lists that are read and not kept of which it pays to keep them."""
@@ -93,7 +94,8 @@ class KeptLists:
     def _is_worth(self, key: bytes) -> bool:
         """Return whether it pays to keep a list that is read: it was read lately.
 
-        One that changed before it was asked for once more has to be read some times first, more each time.
+        One that changed before it was asked for once more, or was too large, has to be read some times first, more
+        each time.
         """
         if not self.knows(key):
             return False
@@ -101,6 +103,13 @@ class KeptLists:
         if left:
             self._changed[hash(key)] = left - 1, reads
         return not left
+
+    def _put_off(self, key: bytes) -> None:
+        """Wait for some reads of a list before it is kept, each time for more."""
+        if len(self._changed) >= _MOST_CHANGED:
+            self._changed.clear()
+        _, reads = self._changed.get(hash(key), (0, 1))
+        self._changed[hash(key)] = reads, min(2 * reads, _MOST_READS)
 
     def _let_go(self, key: bytes) -> bool:
         if not self._known.remove(key):

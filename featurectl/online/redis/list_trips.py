@@ -42,7 +42,7 @@ class ListTrips(TrackedTrips):
         absent = keys if self.is_busy else kept.absent(keys)
         if not absent or len(absent) < min(len(keys), MANY):
             return await super().exchange(questions)
-        again = () if self.is_refused or self.is_busy else kept.worth(absent)
+        again = () if self.is_refused or self.is_busy else self._read_again(absent)
         if len(absent) < len(keys):
             found: list[object] | None = await self._read_both(questions, {*absent})
         else:
@@ -83,6 +83,11 @@ class ListTrips(TrackedTrips):
         if found is not None and not self.is_refused:
             note_lists(self.promises.kept, questions, found)
         return found
+
+    def _read_again(self, absent: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the keys of lists that are worth to be kept, as far as the server would say when they change."""
+        worth = self.promises.kept.worth(absent)
+        return worth if self.is_worn() else [key for key in worth if self.promises.keys.takes(key)]
 
     def _keep_later(self, keys: Sequence[bytes]) -> None:
         """Have lists read to be kept, as far as not too many wait for that."""

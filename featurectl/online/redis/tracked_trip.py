@@ -236,7 +236,7 @@ def note_lists(kept: KeptLists, commands: Sequence[RedisCommand], replies: Seque
             about = len(reply[0]) + OF_AN_ELEMENT * len(reply)  # elements behind a head are short
         else:
             continue
-        if about >= WORTH:
+        if WORTH <= about <= kept.largest:
             keys.append(list_key(command))
             size += about
     kept.see_keys(keys, size)

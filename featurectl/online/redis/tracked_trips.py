@@ -118,7 +118,7 @@ class TrackedTrips(RedisTrips):
 
     async def _try(self, commands: list[RedisCommand]) -> list[object] | None:
         """Return the answers of a trip; None where a list that was kept had changed before its turn."""
-        if self._connection is None or self._is_worn():
+        if self._connection is None or self.is_worn():
             await self._connect()
         self._heard = 0
         if _has_news(self._connection):
@@ -132,7 +132,7 @@ class TrackedTrips(RedisTrips):
             self._next_rest = max(1, self._next_rest - 1)
         return found
 
-    def _is_worn(self) -> bool:
+    def is_worn(self) -> bool:
         """Return whether the connection was told of as many lists as may be, and is old."""
         return self.promises.keys.is_full and asyncio.get_running_loop().time() - self._begun_s > RENEWED_S
 
