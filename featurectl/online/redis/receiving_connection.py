@@ -29,6 +29,7 @@ class ReceivingConnection:
     def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
         self._client, self._budget_s = client, budget_s
         self._connection: Any = None
+        self._transport: Any = None
         self._receiver: ReplyReceiver | None = None
         self._is_busy = False
         self._rest, self._next_rest = 0, 1  # trips that go without, after one that failed
@@ -62,7 +63,7 @@ class ReceivingConnection:
 
     async def close(self) -> None:
         """Close the connection; the next trip opens another."""
-        connection, self._connection, self._receiver = self._connection, None, None
+        connection, self._connection, self._receiver, self._transport = self._connection, None, None, None
         if connection is not None:
             with suppress(redis.RedisError, OSError):
                 await connection.disconnect(nowait=True)
@@ -72,19 +73,26 @@ class ReceivingConnection:
         if receiver is None or receiver.has_ended:
             receiver = await self._connect()
         whole = receiver.expect(len(commands))
-        self._connection._writer.transport.write(packed(commands))  # noqa: SLF001 (waits for no room: trips are short)
+        self._transport.write(packed(commands))  # waits for no room: trips are short
         await whole
         return receiver.take(commands)
 
     async def _connect(self) -> ReplyReceiver:
-        """Open a connection, and take its replies from then on."""
+        """Open a connection, and take its replies from then on.
+
+        Raises:
+            redis.ConnectionError: a client of this version does not say what it is written to.
+        """
         await self.close()
         assert LOADED.loops is not None, "no loop finds replies"
         with parsing():
             self._connection = connection = self._client.connection_pool.make_connection()
             async with asyncio.timeout(_OF_THE_BUDGET * self._budget_s):
                 await connection.connect()
-        transport: Any = connection._writer.transport  # noqa: SLF001
+        transport: Any = getattr(getattr(connection, "_writer", None), "transport", None)
+        if not hasattr(transport, "set_protocol"):
+            raise redis.ConnectionError("nothing can take the replies of this connection")
+        self._transport = transport
         self._receiver = receiver = ReplyReceiver(transport.get_protocol(), LOADED.loops.replies)
         transport.set_protocol(receiver)
         return receiver
