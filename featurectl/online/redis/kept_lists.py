@@ -11,6 +11,7 @@ from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.received_lists import kept_list
 
 _OF_A_KEY, OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
+_OF_MEMORY: Final = 800  # bytes, about, of a list in memory of its own
 _MOST_CHANGED, _MOST_READS = 20_000, 64  # lists of which it is known that they change, and how often it is waited
 WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
@@ -26,7 +27,7 @@ class KeptLists:
     def __init__(self, most: int | None = None) -> None:
         self._known = RepeatsCache[bytes, _KnownList](known_answers.HELD.most if most is None else most)
         self._forgotten = 0  # how often
-        self._changed: dict[int, tuple[int, int]] = {}  # by hash: reads that do not pay, and then
+        self._changed: dict[int, tuple[int, int]] = {}  # by hash: reads that do not pay, and how many do not next time
 
     @property
     def most(self) -> int:
@@ -73,12 +74,13 @@ class KeptLists:
 
     def keep(self, key: bytes, elements: list[bytes]) -> Sequence[bytes]:
         """Keep a list of whose change the server will say; return its elements as they are kept."""
-        size = _OF_A_KEY + sum(map(len, elements)) + OF_AN_ELEMENT * len(elements)
+        is_plain = LOADED.loops is None or not elements
+        size = _OF_A_KEY + sum(map(len, elements)) + OF_AN_ELEMENT * len(elements) + (0 if is_plain else _OF_MEMORY)
         if size > self.largest:
             self._known.remove(key)
             self._put_off(key)
             return elements
-        kept = elements if LOADED.loops is None or not elements else kept_list(elements)
+        kept = elements if is_plain else kept_list(elements)
         self._known.put(key, (kept, self._forgotten), size)
         return kept
 

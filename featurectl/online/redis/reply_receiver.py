@@ -19,7 +19,7 @@ Scan = Callable[..., int]
 
 _SIZE, _ELEMENTS = 1 << 18, 4_096  # what memory has at first; it grows with the replies
 _PADDING: Final = 16  # bytes behind the last reply, so that words can be read at each byte
-_MOST_KEPT, _SPARE = 4 << 20, 4  # bytes of a piece of memory that is used again, and pieces that wait for that
+_MOST_SPARE: Final = 4 << 20  # bytes of a connection that wait to be used again
 _LISTS: Final = "LRANGE"
 
 
@@ -35,8 +35,8 @@ class ReplyMemory:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
-        return len(self._octets)
+        """How many bytes it takes, with the places of elements."""
+        return len(self._octets) + self._begins.nbytes + self._ends.nbytes
 
     def grow(self) -> None:
         """Have twice as many bytes."""
@@ -69,8 +69,8 @@ class SpareMemory:
         return self._spare.pop() if self._spare else ReplyMemory()
 
     def give(self, memory: ReplyMemory) -> None:
-        """Keep memory that nobody reads any more, where it is worth that."""
-        if memory.size <= _MOST_KEPT and len(self._spare) < _SPARE:
+        """Keep memory that nobody reads any more, where there is room for it."""
+        if memory.size + sum(spare.size for spare in self._spare) <= _MOST_SPARE:
             memory.filled = 0
             self._spare.append(memory)
 
