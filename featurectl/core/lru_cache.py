@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
-from featurectl.core.seen_keys import ROOM_OF_KEYS, SeenKeys
+from featurectl.core.seen_keys import KEYS_SHARE, SeenKeys
 
 HeldKey = TypeVar("HeldKey", bound=Hashable)
 Held = TypeVar("Held")
@@ -81,7 +81,7 @@ class RepeatsCache(LruCache[HeldKey, Held]):
     @property
     def room(self) -> int:
         """How many bytes there are for values."""
-        return self.most - self.most // ROOM_OF_KEYS
+        return self.most - self.most // KEYS_SHARE
 
     def resize(self, most: int) -> None:
         """Have so many bytes from now on."""

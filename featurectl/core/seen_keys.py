@@ -7,8 +7,8 @@ from threading import Lock
 from typing import Final
 
 OF_A_KEY: Final = 100  # bytes, about, that a hash takes in a set
-ROOM_OF_KEYS: Final = 10  # a tenth of all
-_LEAST: Final = 2 * ROOM_OF_KEYS * OF_A_KEY  # bytes that a key stands for, as there are two sets
+KEYS_SHARE: Final = 10  # keys take one part in so many of the room
+_LEAST: Final = 2 * KEYS_SHARE * OF_A_KEY  # bytes that a key stands for, as there are two sets
 
 
 class SeenKeys:

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from featurectl.core.lru_cache import RepeatsCache
-from featurectl.core.seen_keys import OF_A_KEY, ROOM_OF_KEYS, SeenKeys
+from featurectl.core.seen_keys import KEYS_SHARE, OF_A_KEY, SeenKeys
 from tests.seeds import seeds_from
 
-LEAST = 2 * ROOM_OF_KEYS * OF_A_KEY
+LEAST = 2 * KEYS_SHARE * OF_A_KEY
 
 
 @pytest.mark.parametrize("seed", seeds_from(0, 30))
@@ -66,6 +66,7 @@ def test_what_was_held_or_seen_is_known_until_it_is_removed():
 def test_values_have_what_keys_leave_of_the_room():
     cache = RepeatsCache[int, int](1_000)
     cache.resize(10_000)
+    assert cache.seen.room == 5_000
     for number in range(20):
         cache.put(number, number, 1_000)
         cache.remove(number - 100)

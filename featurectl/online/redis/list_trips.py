@@ -56,8 +56,7 @@ class ListTrips(TrackedTrips):
         """Close all connections."""
         if self.keeping is not None:
             self.keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.keeping
+            await asyncio.gather(self.keeping, return_exceptions=True)
         for receiving in self._receiving:
             await receiving.close()
         await super().close_connections()

@@ -52,7 +52,7 @@ class TrackedTrips(RedisTrips):
         self._heard = 0  # changes, since the trip that is under way began
         self._rest, self._next_rest = 0, 1  # trips that go without: after what took longer than without
         self.is_busy = self._has_served = False
-        self.is_refused = False  # the server says nothing
+        self.is_refused = False  # whether the server does not say what changes, or is not believed
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""

@@ -93,18 +93,13 @@ class KnownAnswers:
     def find_all(
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], asof_us: int
     ) -> list[ReadValues | None]:
-        """Return what `find` does of each list."""
+        """Return what each list says as of a register's `asof` or that of its head, where it has said it before."""
         if not HELD.holds_any(names):
             return [None] * len(names)
         return [
             None if name is None or each is None else _find(name, each, asof_us)
             for name, each in zip(names, found, strict=True)
         ]
-
-    def find(self, found: EntityList, asof_us: int) -> ReadValues | None:
-        """Return what a list says as of a register's `asof` or that of its head, where it has said it before."""
-        [name] = self.names([found])
-        return None if name is None else _find(name, found, asof_us)
 
     def worth(
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], places: Sequence[int]

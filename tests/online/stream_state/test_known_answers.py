@@ -93,6 +93,12 @@ def test_a_reader_that_remembers_says_what_the_lists_say_in_many_views():
     assert sum(remembered for _, remembered in counts) > 5_000
 
 
+def find(known: KnownAnswers, found: EntityList, asof_us: int) -> ReadValues | None:
+    """What is known of a list."""
+    [answer] = known.find_all(known.names([found]), [found], asof_us)
+    return answer
+
+
 def keep(known: KnownAnswers, found: EntityList, answer: ReadValues) -> None:
     """Keep an answer of a list that was asked for before."""
     known.keep(found, answer)
@@ -102,18 +108,18 @@ def keep(known: KnownAnswers, found: EntityList, answer: ReadValues) -> None:
 def test_an_answer_of_a_list_that_is_read_once_is_not_kept():
     known = KnownAnswers()
     known.keep(LIST, ANSWER)
-    assert known.find(LIST, 100) is None
+    assert find(known, LIST, 100) is None
     known.keep(LIST, ANSWER)
-    assert known.find(LIST, 100) == ANSWER
+    assert find(known, LIST, 100) == ANSWER
 
 
 def test_a_list_that_was_read_some_while_ago_is_kept_when_it_is_read_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(50_000))
     known = KnownAnswers()
     for found in (LIST, *(EntityList(elements=[b"\x81%07d" % i], marks=None) for i in range(20)), LIST):
-        assert known.find(found, 100) is None
+        assert find(known, found, 100) is None
         known.keep(found, ANSWER)
-    assert known.find(LIST, 100) == ANSWER
+    assert find(known, LIST, 100) == ANSWER
 
 
 def test_lists_that_are_read_once_displace_little(monkeypatch: pytest.MonkeyPatch):
@@ -122,16 +128,16 @@ def test_lists_that_are_read_once_displace_little(monkeypatch: pytest.MonkeyPatc
     keep(known, LIST, ANSWER)
     for i in range(150):
         known.keep(EntityList(elements=[b"\x81%07d" % i + bytes(1_000)], marks=None), ANSWER)
-    assert known.find(LIST, 100) == ANSWER
+    assert find(known, LIST, 100) == ANSWER
 
 
 def test_an_answer_is_known_from_its_instant_until_one():
     known = KnownAnswers()
-    assert known.find(LIST, 100) is None
+    assert find(known, LIST, 100) is None
     keep(known, LIST, ANSWER)
-    assert [known.find(LIST, asof_us) for asof_us in (99, 200)] == [None, None]
-    assert known.find(LIST, 100) == ANSWER
-    assert known.find(EntityList(elements=[*LIST.elements], marks=None), 199) == ANSWER._replace(asof_us=199)
+    assert [find(known, LIST, asof_us) for asof_us in (99, 200)] == [None, None]
+    assert find(known, LIST, 100) == ANSWER
+    assert find(known, EntityList(elements=[*LIST.elements], marks=None), 199) == ANSWER._replace(asof_us=199)
 
 
 def test_an_answer_is_known_of_the_same_bytes_alone():
@@ -139,24 +145,24 @@ def test_an_answer_is_known_of_the_same_bytes_alone():
     keep(known, LIST, ANSWER)
     head, record = LIST.elements
     others = [[head], [head, record, record], [head[:-1] + b"\1", record], [head, record[:-1] + b"\1"], []]
-    assert [known.find(LIST._replace(elements=other), 100) for other in others] == [None] * 5
-    assert KnownAnswers().find(LIST, 100) is None  # of another view
+    assert [find(known, LIST._replace(elements=other), 100) for other in others] == [None] * 5
+    assert find(KnownAnswers(), LIST, 100) is None  # of another view
 
 
 def test_an_answer_that_marks_may_change_is_not_kept():
     known, head = KnownAnswers(), EntityList(elements=LIST.elements[:1], marks={0: 1})
     keep(known, LIST._replace(marks={0: 1}), ANSWER)
-    assert known.find(LIST, 100) is None
+    assert find(known, LIST, 100) is None
     keep(known, LIST, ANSWER)
-    assert known.find(LIST._replace(marks={0: 1}), 100) is None
+    assert find(known, LIST._replace(marks={0: 1}), 100) is None
     keep(known, head, ANSWER)
-    assert known.find(head._replace(marks={0: 2}), 100) == ANSWER  # a head counts whatever marks there are
+    assert find(known, head._replace(marks={0: 2}), 100) == ANSWER  # a head counts whatever marks there are
 
 
 def test_an_answer_whose_end_is_not_known_is_not_kept():
     known = KnownAnswers()
     keep(known, LIST, ANSWER._replace(until_us=0))
-    assert known.find(LIST, 100) is None
+    assert find(known, LIST, 100) is None
 
 
 def test_what_is_held_is_bounded_and_what_is_asked_for_stays(monkeypatch: pytest.MonkeyPatch):
@@ -166,12 +172,12 @@ def test_what_is_held_is_bounded_and_what_is_asked_for_stays(monkeypatch: pytest
     ]  # fmt: skip
     for found in lists:
         keep(known, found, ANSWER._replace(until_us=NEVER_US))
-        assert known.find(lists[0], 100) is not None
-    held = sum(known.find(found, 100) is not None for found in lists)
+        assert find(known, lists[0], 100) is not None
+    held = sum(find(known, found, 100) is not None for found in lists)
     assert 55 < held <= 58  # as many as there is room for
     large = EntityList(elements=[b"\x81" + bytes(60_000)], marks=None)
     keep(known, large, ANSWER)
-    assert known.find(large, 100) is None
+    assert find(known, large, 100) is None
 
 
 def test_memory_of_lists_is_for_what_was_read_and_what_was_said(monkeypatch: pytest.MonkeyPatch):
@@ -186,4 +192,4 @@ def test_without_memory_nothing_is_known(monkeypatch: pytest.MonkeyPatch):
     known, kept = KnownAnswers(), KeptLists()
     keep(known, LIST, ANSWER)
     kept.keep(b"key", [b"x" * 2_000])
-    assert (known.find(LIST, 100), kept.find(b"key")) == (None, None)
+    assert (find(known, LIST, 100), kept.find(b"key")) == (None, None)

@@ -1,7 +1,6 @@
 """What many lists say is found by compiled loops, where the extra `fast` is installed: the bits of `joined_values.py`.
 
-A process that reads many lists again and again says once that it wants to (`load`): to import numba, and what it has
-compiled, takes most of a second, and the first time on a machine some.
+The loops are given to it, as `loading.py` has loaded them; what they find becomes values by feature.
 """
 
 from __future__ import annotations

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from featurectl.pit.arrays import Bools, Ints
 
 FLOAT, INTEGER, BOOLEAN, TEXT, OTHERS = range(5)  # kinds of values in a record
@@ -20,7 +17,6 @@ ASOF, NEWEST, KNOWN, COUNT, TIMES, STAMPS, REPEATS, NAMED, COLUMNS = 0, 1, 2, 3,
 MORE, WHOLE, ROOM, OTHER = range(4)  # how it stands with replies
 IS_VALUE, IS_NULL, IS_LIST, HAS_NULLS = range(4)  # what a reply is; of lists those that have nulls
 NEVER_US: Final = 1 << 62  # as `known_answers.py` has it
-Words = npt.NDArray[np.uint64]
 
 
 class ListShape(NamedTuple):
@@ -31,8 +27,7 @@ class ListShape(NamedTuple):
     `cells` such a column (-1: rows are counted), the bits of the numbers that are wanted of it, and a window; one of
     `features` a cell, what the feature is of it, and by how much less than their count squared distances are divided.
     `begins_behind`: a window begins behind its first instant; `ends_with`: it has its last. `zero` is what numpy begins
-    a sum with. `has_ties`: rows of one time have an order by
-    what is in them.
+    a sum with. `has_ties`: rows of one time have an order by what is in them.
     """
 
     kinds: Ints
