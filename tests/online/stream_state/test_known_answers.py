@@ -14,6 +14,7 @@ from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.known_answers import NEVER_US, KnownAnswers, ReadValues, hold_lists
 from featurectl.online.stream_state.list_columns import ListColumns
+from featurectl.online.stream_state.received_lists import kept_list
 from featurectl.online.stream_state.record import pack_record
 from tests.online.stream_state.events import SECOND, Stream, compacted
 from tests.online.stream_state.test_joined_lists import alone, bits, streams_of
@@ -129,6 +130,36 @@ def test_lists_that_are_read_once_displace_little(monkeypatch: pytest.MonkeyPatc
     for i in range(150):
         known.keep(EntityList(elements=[b"\x81%07d" % i + bytes(1_000)], marks=None), ANSWER)
     assert find(known, LIST, 100) == ANSWER
+
+
+def test_an_answer_of_a_list_that_is_kept_is_held_at_once():
+    known, found = KnownAnswers(), EntityList(elements=kept_list(LIST.elements), marks=None)
+    known.keep(found, ANSWER)
+    assert find(known, found, 100) == ANSWER
+    assert find(known, LIST, 100) == ANSWER
+
+
+def test_what_is_held_of_kept_lists_takes_as_much_room_as_of_others(monkeypatch: pytest.MonkeyPatch):
+    counts = []
+    for kind in (list, kept_list):
+        monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(100_000))
+        known, lists = KnownAnswers(), [[b"\x81%07d" % i + bytes(2_000), bytes(50)] for i in range(99)]
+        found = [EntityList(elements=kind(elements), marks=None) for elements in lists]
+        for one in found:
+            keep(known, one, ANSWER)
+        counts.append(sum(find(known, one, 100) is not None for one in found))
+    assert counts[0] == counts[1] < 45
+
+
+def test_lists_that_are_kept_and_those_that_were_read_before_are_worth_it():
+    known, kept = KnownAnswers(), EntityList(elements=kept_list([b"\x81 kept"]), marks=None)
+    others = [EntityList(elements=[b"\x81%d" % number], marks=None) for number in range(4)]
+    known.keep(others[2], ANSWER)
+    found: list[EntityList | None] = [others[0], kept, None, others[1], others[2], others[3]]
+    names = known.names(found)
+    assert sorted(known.worth(names, found, [0, 1, 3, 4])) == [1, 4]
+    assert sorted(known.worth(names, found, [0, 1, 3, 4, 5])) == [0, 1, 3, 4]
+    assert known.worth(names, found, []) == ()
 
 
 def test_an_answer_is_known_from_its_instant_until_one():

@@ -11,7 +11,7 @@ import hiredis
 import pytest
 import redis
 
-from featurectl.online.redis.reply_receiver import ReplyMemory, ReplyReceiver
+from featurectl.online.redis.reply_receiver import ReplyMemory, ReplyReceiver, SpareMemory
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.received_lists import ReceivedList
 from tests.seeds import seeds_from
@@ -178,6 +178,35 @@ def test_memory_grows_with_replies_and_is_used_again(loops: Loops, monkeypatch: 
     asyncio.run(read())
     compiled: Any = loops.replies
     assert len(compiled.signatures) == 1  # which a server has compiled before it reads
+
+
+def test_words_can_be_read_at_each_byte_of_what_has_come(loops: Loops):
+    async def read() -> None:
+        receiver = ReplyReceiver(OpeningProtocol(), loops.replies)
+        for left, times in ((0, 1), (1, 1), (15, 1), (0, 2), (15, 2)):  # bytes of the room, and how often it grows
+            whole, room = receiver.expect(1), times * (len(receiver.get_buffer(-1)) + 16) - 16
+            element = b"a" * (room - len(b"*1\r\n$999999\r\n\r\n") - left)
+            receive(receiver, b"*1\r\n$%d\r\n%b\r\n" % (len(element), element), Random(1))
+            assert whole.done()
+            [found] = receiver.take([LIST])
+            assert isinstance(found, ReceivedList)
+            assert found.of is not None
+            last = int(found.of.ends[0])
+            assert last + 2 + 16 <= len(found.of.octets) <= last + 2 + 16 + left
+            assert len(found.of.words) == len(found.of.octets) - 7
+
+    asyncio.run(read())
+
+
+def test_no_more_memory_waits_than_there_is_room_for():
+    spare, memories = SpareMemory(), [ReplyMemory(1 << 20) for _ in range(9)]
+    for memory in memories:
+        spare.give(memory)
+    again = [spare.take() for _ in memories]
+    assert 3 <= sum(any(one is memory for memory in memories) for one in again) <= 4
+    large = ReplyMemory(5 << 20)
+    spare.give(large)
+    assert spare.take() is not large
 
 
 def test_a_connection_that_ends_or_says_too_much_is_not_used_again(loops: Loops):
