@@ -11,12 +11,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numba
 import pytest
+from numba.cpython.unsafe import numbers
 
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compiled import loading
-from featurectl.online.stream_state.compiled.loading import LoadedLoops
+from featurectl.online.stream_state.compiled.loading import LoadedLoops, load_loops
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.layout import layout_of
 from featurectl.online.stream_state.list_columns import ListColumns
@@ -90,6 +92,25 @@ def test_loops_are_not_loaded_without_the_extra(loaded: LoadedLoops, monkeypatch
     loaded.allow(Reports(), COMPILER)
     loaded.see(1_000)
     assert {*threading.enumerate()} == before
+
+
+@pytest.mark.parametrize("lacks", ["trailing_zeros", "_nrt"])
+def test_a_numba_that_lacks_what_loops_use_is_not_used(lacks: str, monkeypatch: pytest.MonkeyPatch):
+    njit = numba.njit
+
+    def other_njit(*of: Any, **options: Any) -> Any:
+        options.pop("cache", None)
+        return njit(*of, **{"unknown" if name == lacks else name: value for name, value in options.items()})
+
+    for name in ("elements", "inner", "replies", "rows", "windows"):
+        monkeypatch.delitem(sys.modules, f"{loading.__package__}.{name}")
+    monkeypatch.setattr(numba, "njit", other_njit)
+    if lacks != "_nrt":
+        monkeypatch.delattr(numbers, lacks)
+    loops = load_loops()
+    assert isinstance(loops, str)
+    assert loops.startswith("numba can't be used: ")
+    assert lacks in loops or "unknown" in loops
 
 
 @pytest.mark.parametrize(

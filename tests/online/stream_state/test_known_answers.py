@@ -14,7 +14,7 @@ from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.known_answers import NEVER_US, KnownAnswers, ReadValues, hold_lists
 from featurectl.online.stream_state.list_columns import ListColumns
-from featurectl.online.stream_state.received_lists import kept_list
+from featurectl.online.stream_state.received_lists import ReceivedList, kept_list
 from featurectl.online.stream_state.record import pack_record
 from tests.online.stream_state.events import SECOND, Stream, compacted
 from tests.online.stream_state.test_joined_lists import alone, bits, streams_of
@@ -137,6 +137,16 @@ def test_an_answer_of_a_list_that_is_kept_is_held_at_once():
     known.keep(found, ANSWER)
     assert find(known, found, 100) == ANSWER
     assert find(known, LIST, 100) == ANSWER
+
+
+def test_of_lists_in_memory_that_is_used_again_nothing_is_held():
+    known, kept = KnownAnswers(), kept_list(LIST.elements)
+    assert kept.of is not None
+    new = EntityList(elements=ReceivedList(kept.of, 0, len(kept), kept.size), marks=None)
+    assert known.names([new]) == [None]
+    keep(known, new, ANSWER)
+    assert (find(known, new, 100), find(known, LIST, 100)) == (None, None)
+    assert known.worth([None], [new], [0]) == ()
 
 
 def test_what_is_held_of_kept_lists_takes_as_much_room_as_of_others(monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numba
 
+from featurectl.online.stream_state.compiled.inner import inner
 from featurectl.online.stream_state.compiled.shapes import (
     HAS_NULLS,
     IS_LIST,
@@ -63,7 +64,7 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
     return WHOLE if state[0] == filled else OTHER
 
 
-@numba.njit(nogil=True)
+@inner
 def end_of_line(data: Any, at: Any, filled: Any) -> Any:
     """Return where a line ends that says how long something is; -1: it is not there yet, -2: it is too long."""
     last = at + _LONGEST + 2
@@ -75,7 +76,7 @@ def end_of_line(data: Any, at: Any, filled: Any) -> Any:
     return -1 if filled < last else -2
 
 
-@numba.njit(nogil=True)
+@inner
 def length_of(data: Any, at: Any, stop: Any) -> Any:
     """Return a length; -1 where there is nothing that would have one, -2: it is none."""
     if stop - at == 2 and data[at] == _MINUS and data[at + 1] == _ZERO + 1:
