@@ -16,11 +16,12 @@ import pytest
 from numba.cpython.unsafe import numbers
 
 from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compiled import loading
 from featurectl.online.stream_state.compiled.loading import LoadedLoops, load_loops
 from featurectl.online.stream_state.compiled.reader import Loops
-from featurectl.online.stream_state.layout import layout_of
+from featurectl.online.stream_state.layout import ListLayout, layout_of
 from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.many_lists import ManyLists
 from featurectl.online.stream_state.record import EventRecord, pack_record
@@ -208,6 +209,21 @@ def test_many_lists_are_read_by_loops_where_there_are_some(loops: Loops, monkeyp
     assert found.rows() == before
     assert called == [1]
     assert None not in before
+
+
+def test_lists_that_are_known_come_beside_those_that_loops_read(loops: Loops, monkeypatch: pytest.MonkeyPatch):
+    feature = Feature(name="total", op="sum", column="amount", dtype="float64", window_us=600 * SECOND)
+    layout = ListLayout(kind="event", inputs={"amount": "float64"}, span_us=600 * SECOND)
+    records = [EventRecord(0, i, BEGIN - SECOND, BEGIN, 0, (), (0.1 * i,)) for i in range(12)]
+    lists = [EntityList(elements=[pack_record(record, layout)], marks=None) for record in records]
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(1 << 20))
+    monkeypatch.setattr(loading.LOADED, "loops", loops)
+    reader = ManyLists([feature], layout)
+    for some in (lists[3:8], lists[3:8], lists[:0], lists, lists):
+        before, found = known_answers.HELD.known, reader.read(some, BEGIN)
+        rows = found.rows() if isinstance(found, ListColumns) else found
+        assert [one and one.values for one in rows] == [[0.1 * lists.index(one)] for one in some]
+    assert known_answers.HELD.known - before == 5
 
 
 @pytest.mark.long

@@ -104,6 +104,19 @@ def test_late_records_are_put_between_rows(place: str, nulls: str, loops: Loops)
         assert all(answer is not None for found, answer in zip(lists, answers, strict=True) if found.elements)
 
 
+@pytest.mark.parametrize("second", [6, 7, 8, 15, 20])
+def test_records_and_rows_of_one_time_are_in_the_order_of_their_stamps(second: int, loops: Loops):
+    head = [record(10 * i, i, float(i)) for i in range(20)]
+    for stamps in ([5, 500], [500, 5], [10 * second + 1, 10 * second - 1], [7, 5, 6], [500, 300, 400]):
+        at_us = BEGIN + second * SECOND
+        late = [
+            EventRecord(0, 1_000 + i, at_us, BEGIN + stamp, 0, (), (100.0 + i, i)) for i, stamp in enumerate(stamps)
+        ]
+        for found in (list_of(head, late), list_of([], late)):
+            (answer,) = answers_of(loops, features_of("first", "last", "sum"), [found], BEGIN + 30 * SECOND)
+            assert answer is not None
+
+
 @pytest.mark.parametrize("ops", [("min", "max"), ("sum", "min", "max")])
 @pytest.mark.parametrize("in_head", [True, False])
 def test_zeros_of_one_sign_are_the_least_and_the_greatest(ops: Sequence[str], loops: Loops, *, in_head: bool):

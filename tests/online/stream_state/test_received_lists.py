@@ -56,6 +56,8 @@ def test_lists_in_memory_say_what_they_do_as_bytes(seed: int, loops: Loops):
     assert repr(reader.answers(found, asof_us)) == repr(expected)
     some = sorted(random.sample(range(len(lists)), len(lists) // 2))  # not one behind the other
     assert repr(reader.answers([found[i] for i in some], asof_us)) == repr([expected[i] for i in some])
+    middle, again = len(lists) // 2, received(lists, random)  # one behind the other, but in two pieces of memory
+    assert repr(reader.answers([*found[:middle], *again[middle:]], asof_us)) == repr(expected)
     mixed = [random.choice(pair) for pair in zip(lists, found, strict=True)]
     assert repr(reader.answers(mixed, asof_us)) == repr(expected)
     assert found == lists

@@ -8,9 +8,15 @@ from struct import pack
 import numpy as np
 import pytest
 
+from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.joined_records import RawRecords, join_records
 from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import EventRecord, pack_record
+from featurectl.online.stream_state.single_list import SingleReader
 from featurectl.online.stream_state.usual_records import UsualRecordReader, UsualRecords
 from tests.online.stream_state.test_joined_lists import EXTREME
 from tests.seeds import seeds_from
@@ -93,6 +99,32 @@ def test_usual_records_are_read_and_others_left():
     ]
     assert [reader.read(other, 20) for other in others] == [None] * len(others)
     assert reader.read(raw, 19) is None
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("ties", [(), ("float64",)])
+def test_a_list_with_usual_records_says_what_it_does_with_others(ties: tuple[str, ...], *, is_late: bool):
+    layout = ListLayout(kind="event", inputs={"x": "float64", "y": "float64"}, ties=ties, span_us=500, reach_us=500)
+    features = [
+        Feature(name=f"{op}_{of}", op=op, column=of, dtype="float64", window_us=500)
+        for op in ("sum", "last")
+        for of in ("x", "y")
+    ]
+
+    def packed(number: int, available_us: int) -> bytes:
+        of = tuple(-9.0 for _ in ties)
+        record = EventRecord(0, number, 600 + number, available_us, 0, of, (float(number), number / 3))
+        return pack_record(record, layout)
+
+    head = [packed(number, 950 if is_late and number == 5 else 700 + number) for number in range(6)]
+    compacted = compact(head, layout, AppliedInstants(applied_us={0: 950}, asof_us=800, clock_us=950))
+    assert not compacted.left
+    elements = [compacted.head, *[packed(number, 750 + number) for number in range(6, 9)]]
+    answer = SingleReader(features, layout).answer(EntityList(elements, None), 900)
+    wanted = ListReader(features, layout).answer(parse_list(elements, layout), 900)
+    assert answer is not None
+    assert answer.values == [*(wanted.values or {}).values()]
+    assert (answer.until_us == 0) == is_late
 
 
 @pytest.mark.parametrize(
