@@ -113,8 +113,9 @@ def test_records_and_rows_of_one_time_are_in_the_order_of_their_stamps(second: i
             EventRecord(0, 1_000 + i, at_us, BEGIN + stamp, 0, (), (100.0 + i, i)) for i, stamp in enumerate(stamps)
         ]
         for found in (list_of(head, late), list_of([], late)):
-            (answer,) = answers_of(loops, features_of("first", "last", "sum"), [found], BEGIN + 30 * SECOND)
-            assert answer is not None
+            for read_us in (at_us, at_us + 1, at_us + 3 * SECOND, BEGIN + 30 * SECOND):
+                (answer,) = answers_of(loops, features_of("first", "last", "sum"), [found], read_us)
+                assert answer is not None
 
 
 @pytest.mark.parametrize("ops", [("min", "max"), ("sum", "min", "max")])

@@ -16,7 +16,7 @@ from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import EntityList, ListAppend, ListsAnswer, ListsAsk
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
-from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList
+from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList, in_memory
 from tests.online.stream_state.test_joined_lists import list_of, streams_of
 from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, Written, reading, run
 from tests.seeds import seeds_from
@@ -56,13 +56,23 @@ def test_lists_in_memory_say_what_they_do_as_bytes(seed: int, loops: Loops):
     assert repr(reader.answers(found, asof_us)) == repr(expected)
     some = sorted(random.sample(range(len(lists)), len(lists) // 2))  # not one behind the other
     assert repr(reader.answers([found[i] for i in some], asof_us)) == repr([expected[i] for i in some])
-    middle, again = len(lists) // 2, received(lists, random)  # one behind the other, but in two pieces of memory
-    assert repr(reader.answers([*found[:middle], *again[middle:]], asof_us)) == repr(expected)
     mixed = [random.choice(pair) for pair in zip(lists, found, strict=True)]
     assert repr(reader.answers(mixed, asof_us)) == repr(expected)
     assert found == lists
     dispatchers: list[Any] = [*loops]
     assert {len(loop.signatures) for loop in dispatchers} == {1}  # which a server has compiled before it reads
+
+
+def test_lists_of_two_pieces_of_memory_are_not_taken_for_one():
+    one, other = (
+        received([EntityList([b"%d-%d" % (memory, place)], None) for place in range(2)], Random(1))
+        for memory in range(2)
+    )
+    for pair in ([one[0], one[1]], [one[0], other[1]], [one[1], one[0]], [other[1], one[1]]):
+        lists = [found.elements for found in pair if found is not None]
+        memory, list_ends = in_memory(lists)
+        assert list_ends.tolist() == [1, 2]
+        assert [[memory.take(0)], [memory.take(1)]] == lists
 
 
 def kinds(found: Sequence[ListsAnswer]) -> set[type]:
