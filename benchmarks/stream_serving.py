@@ -6,8 +6,9 @@ Both views have 15 features and lie in one Redis; a list has 300 events in its w
 connection asks for both in turn: one entity, and 100. It prints the median and p99 of each, and the ratio of medians:
 first of 200 entities that are read again and again, as a server remembers what lists have said; then of those that
 nobody has read lately, as all are asked for in turn, which are more than it remembers: by a server with the extra
-`fast`, once it has compiled loops, and by one without; at last of all in turn by a server that has the memory to
-remember them (`--list-memory`), and what it and Redis take for that. Lists of the first 1,000 entities come from
+`fast`, once it has compiled loops, and by one without; and how long it takes that server with `fast` each time that it
+is asked for the same hundred, of which it learns meanwhile that they are read again. At last of all in turn by a server
+that has the memory to remember them (`--list-memory`), and what it and Redis take for that. Lists of the first 1,000 entities come from
 events; those of the others are copies, each as of an instant of its own.
 """
 
@@ -69,6 +70,7 @@ sys.exit(main(sys.argv[1:]))
 PATIENT = ("--timeout", "20s", "--store-timeout", "20s")  # beside what compiles on a machine that is busy
 READ_AGAIN = 200  # entities, which a server remembers
 OF_EVENTS = 1_000  # entities
+TIMES, APART_S = 5, 0.03
 LATE = 0.05  # of events, by up to a day
 LISTS = b"bench/dev/s:"
 OF_A_LIST = 15_000  # bytes, with room to spare, as what is not asked for goes first
@@ -94,6 +96,7 @@ def main() -> None:
             print("not read lately, extra fast")
             measure(server, 1, options)
             measure(server, 100, options)
+            measure_again(server, options)
         with served(root, options.entities, ["-c", WITHOUT_LOOPS]) as server:
             print("not read lately, without it")
             measure(server, 1, options)
@@ -238,6 +241,18 @@ def measure(server: Server, entities: int, options: argparse.Namespace, among: i
         print(f"{entities:4} entities  {view:9} p50 {statistics.median(times) * 1e3:7.3f} ms  p99 {p99(times):7.3f} ms")
     ratio = statistics.median(took["streamed"]) / statistics.median(took["pushed"])
     print(f"{entities:4} entities  ratio of medians {ratio:.2f}")
+
+
+def measure_again(server: Server, options: argparse.Namespace) -> None:
+    """Ask for a hundred entities several times, some milliseconds apart, then for another hundred."""
+    took: list[list[float]] = [[] for _ in range(TIMES)]
+    for _ in range(options.requests // 20):
+        chosen = server.in_turn(100)
+        for times in took:
+            times.append(server.ask("streamed", chosen))
+            time.sleep(APART_S)
+    said = ", ".join(f"{statistics.median(times) * 1e3:.3f}" for times in took)
+    print(f" 100 entities  asked for again and again, p50 each time: {said} ms")
 
 
 def p99(times: Sequence[float]) -> float:
