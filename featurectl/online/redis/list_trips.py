@@ -34,10 +34,10 @@ class ListTrips(TrackedTrips):
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
+        await self.hear_news()
         receiving = self._free()
         if receiving is None:
             return await super().exchange(questions)
-        await self.hear_news()
         kept, keys = self.promises.kept, [list_key(command) for command in questions if is_list(command)]
         absent = keys if self.is_busy else kept.absent(keys)
         if not absent or len(absent) < min(len(keys), MANY):

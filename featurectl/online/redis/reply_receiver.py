@@ -11,7 +11,7 @@ import numpy as np
 import redis
 
 from featurectl.online.redis.trips import RedisCommand
-from featurectl.online.stream_state.compiled.shapes import HAS_NULLS, IS_LIST, IS_NULL, MORE, ROOM, WHOLE
+from featurectl.online.stream_state.compiled.shapes import FULL, HAS_NULLS, IS_LIST, IS_NULL, MORE, WHOLE
 from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList
 from featurectl.pit.arrays import Ints
 
@@ -135,7 +135,7 @@ class ReplyReceiver(asyncio.BufferedProtocol):
             return
         memory.filled += nbytes
         stands = self._look(memory)
-        while stands == ROOM:
+        while stands == FULL:
             memory.add_places()
             stands = self._look(memory)
         if stands == WHOLE:

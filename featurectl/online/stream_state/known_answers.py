@@ -12,7 +12,7 @@ from itertools import count
 from typing import Final, NamedTuple, cast
 
 from featurectl.core.lru_cache import RepeatsCache
-from featurectl.online.stream_state.base import EntityList, is_head
+from featurectl.online.stream_state.base import EntityList, counts_whole
 from featurectl.online.stream_state.received_lists import NAMING, ReceivedList
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
@@ -134,7 +134,7 @@ class KnownAnswers:
     def hold(self, name: ListName | None, found: EntityList | None, answer: ReadValues) -> None:
         """Hold what a list that is worth it has said, where it is known until when that holds."""
         values, event_us, asof_us, until_us = answer
-        if name is not None and found is not None and until_us > asof_us and _is_whole(found):
+        if name is not None and found is not None and until_us > asof_us and counts_whole(found):
             elements = found.elements
             size = elements.size if type(elements) is ReceivedList else sum(map(len, elements))
             size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
@@ -151,7 +151,7 @@ def _find(name: ListName, found: EntityList, asof_us: int) -> ReadValues | None:
         if read[0] != elements:
             return None
         read[0] = elements
-    if from_us <= asof_us < until_us and _is_whole(found):
+    if from_us <= asof_us < until_us and counts_whole(found):
         return _said((values.copy(), event_us, asof_us, until_us))
     return None
 
@@ -171,8 +171,3 @@ def _is_kept(elements: Sequence[bytes]) -> bool:
 def _size_about(elements: Sequence[bytes]) -> int:
     """Return how many bytes it takes to hold what a list has said, with it: elements behind a head are short."""
     return len(elements[0]) + 2 * _OF_A_PART * len(elements) + _OF_AN_ANSWER
-
-
-def _is_whole(found: EntityList) -> bool:
-    """Return whether all elements count, whatever marks a Cluster's master has."""
-    return found.marks is None or (len(found.elements) == 1 and is_head(found.elements[0]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
 from featurectl.language.definitions.view import Feature
-from featurectl.online.stream_state.base import EntityList, is_head
+from featurectl.online.stream_state.base import EntityList, counts_whole
 from featurectl.online.stream_state.compiled.shapes import (
     BOOLEAN,
     COUNT_OF,
@@ -83,7 +83,7 @@ class CompiledReader:
 
     def columns(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | None:
         """Return what `answers` does, by feature; None where there is nothing to read."""
-        lists = [one.elements if one is not None and _is_whole(one) else () for one in found]
+        lists = [one.elements if one is not None and counts_whole(one) else () for one in found]
         memory, list_ends = in_memory(lists)
         if not len(memory.ends):
             return None
@@ -143,8 +143,3 @@ def shape_of(features: Sequence[Feature], layout: ListLayout) -> ListShape:
 
 def _kind(dtype: str) -> int:
     return TEXT if decimal_parts(dtype) else _KINDS.get(dtype, OTHERS)
-
-
-def _is_whole(found: EntityList) -> bool:
-    """Return whether all elements count, whatever marks a Cluster's master has."""
-    return found.marks is None or (len(found.elements) == 1 and is_head(found.elements[0]))

@@ -8,13 +8,13 @@ import numba
 
 from featurectl.online.stream_state.compiled.inner import inner
 from featurectl.online.stream_state.compiled.shapes import (
+    FULL,
     HAS_NULLS,
     IS_LIST,
     IS_NULL,
     IS_VALUE,
     MORE,
-    OTHER,
-    ROOM,
+    UNUSUAL,
     WHOLE,
 )
 
@@ -27,8 +27,8 @@ _LONGEST: Final = 12  # digits of a length
 def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, ends: Any) -> Any:
     """Find the replies in so much of `data`, from where `state` stands; return how it stands then.
 
-    `MORE` has to come; `WHOLE`: all replies are there, and nothing else; `ROOM`: there are more elements than places;
-    `OTHER`: a reply is no value and no list of values, or there are too many. A row of `replies` has what a reply is,
+    `MORE` has to come; `WHOLE`: all replies are there, and nothing else; `FULL`: there are more elements than places;
+    `UNUSUAL`: a reply is no value and no list of values, or there are too many. A row of `replies` has what a reply is,
     its first element and the one behind its last; `begins` and `ends` are the elements' places, -1 of a null. `state`
     has the place behind what was found, how many replies and elements that was, and how many of a list are to come.
     """
@@ -36,7 +36,7 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
         at, reply, element, left = state[0], state[1], state[2], state[3]
         line_end = end_of_line(data, at, filled)
         if line_end < 0:
-            return MORE if line_end == -1 else OTHER
+            return MORE if line_end == -1 else UNUSUAL
         form, size = data[at], length_of(data, at + 1, line_end)
         if form == _LIST and left == 0 and size >= 0:
             replies[reply, 0], replies[reply, 1], replies[reply, 2] = IS_LIST, element, element + size
@@ -44,16 +44,16 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
             continue
         is_null = (form == _NULL and line_end == at + 1) or (form == _VALUE and size == -1)
         if not is_null and (form != _VALUE or size < 0):
-            return OTHER
+            return UNUSUAL
         begin, stop, behind = line_end + 2, line_end + 2 + size, line_end + 4 + size
         if is_null:
             begin, stop, behind = -1, -1, line_end + 2
         elif behind > filled:
             return MORE
         elif data[stop] != _RETURN or data[stop + 1] != _NEWLINE:
-            return OTHER
+            return UNUSUAL
         if element == len(begins):
-            return ROOM
+            return FULL
         begins[element], ends[element] = begin, stop
         if left == 0:
             replies[reply, 0], replies[reply, 1] = IS_NULL if is_null else IS_VALUE, element
@@ -61,7 +61,7 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
         elif is_null:
             replies[reply, 0] = HAS_NULLS
         state[0], state[1], state[2], state[3] = behind, reply + (left <= 1), element + 1, max(left - 1, 0)
-    return WHOLE if state[0] == filled else OTHER
+    return WHOLE if state[0] == filled else UNUSUAL
 
 
 @inner

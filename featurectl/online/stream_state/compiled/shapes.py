@@ -14,7 +14,7 @@ SUM, LEAST, GREATEST, FIRST, LAST, SQUARES = range(6)  # the numbers of a cell, 
 COUNT_OF, MEAN, VARIANCE, DEVIATION = range(6, 10)  # what features are beside these
 # The parts of a head: numbers, then from where to where some bytes are.
 ASOF, NEWEST, KNOWN, COUNT, TIMES, STAMPS, REPEATS, NAMED, COLUMNS = 0, 1, 2, 3, 4, 6, 8, 10, 12
-MORE, WHOLE, ROOM, OTHER = range(4)  # how it stands with replies
+MORE, WHOLE, FULL, UNUSUAL = range(4)  # how it stands with replies
 IS_VALUE, IS_NULL, IS_LIST, HAS_NULLS = range(4)  # what a reply is; of lists those that have nulls
 NEVER_US: Final = 1 << 62  # as `known_answers.py` has it
 
