@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -63,8 +64,9 @@ def parsed(data: bytes) -> list[object]:
     """Return what the client's parser makes of replies."""
     reader, found = hiredis.Reader(), []
     reader.feed(data)
-    while (one := reader.gets()) is not False:
-        found.append(one)
+    with suppress(hiredis.ProtocolError):
+        while (one := reader.gets()) is not False:
+            found.append(one)
     return found
 
 
@@ -125,7 +127,9 @@ async def receive_broken(seeds: Iterable[int], loops: Loops) -> tuple[int, int]:
         if whole.exception() is None:
             whole_ones += 1
             found = receiver.take([command for command, _ in replies])
-            assert made(found) == parsed(bytes(data)), seed
+            said = parsed(bytes(data))
+            assert made(found) == said[: len(found)], seed
+            assert receiver.has_ended or len(said) == len(found), seed  # more came behind a list that lost its elements
         else:
             refused += 1
             assert isinstance(whole.exception(), redis.ConnectionError)
