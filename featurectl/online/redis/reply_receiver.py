@@ -27,8 +27,8 @@ class ReplyMemory:
     """Memory for the replies of a trip."""
 
     def __init__(self, size: int = _SIZE, elements: int = _ELEMENTS) -> None:
-        self._octets = bytearray(size)
-        self.view = memoryview(self._octets)[: size - _PADDING]
+        self._octets = np.empty(size, np.uint8)
+        self.view = self._octets.data[: size - _PADDING]
         self.filled = 0
         self._begins, self._ends = np.empty(elements, np.int64), np.empty(elements, np.int64)
         self.received = self._received()
@@ -40,9 +40,9 @@ class ReplyMemory:
 
     def grow(self) -> None:
         """Have twice as many bytes."""
-        octets = bytearray(2 * len(self._octets))
+        octets = np.empty(2 * len(self._octets), np.uint8)
         octets[: self.filled] = self._octets[: self.filled]
-        self._octets, self.view = octets, memoryview(octets)[: len(octets) - _PADDING]
+        self._octets, self.view = octets, octets.data[: len(octets) - _PADDING]
         self.received = self._received()
 
     def add_places(self) -> None:
@@ -52,7 +52,7 @@ class ReplyMemory:
         self.received = self._received()
 
     def _received(self) -> ReceivedElements:
-        octets = np.frombuffer(self._octets, np.uint8)
+        octets = self._octets.view()
         words = np.ndarray((len(octets) - 7,), np.uint64, self._octets, 0, (1,))
         octets.flags.writeable = words.flags.writeable = False  # as the bytes of other lists, for which loops are made
         return ReceivedElements(octets, words, self._begins, self._ends)
