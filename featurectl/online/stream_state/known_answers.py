@@ -105,6 +105,8 @@ class KnownAnswers:
         self, names: Sequence[ListName | None], found: Sequence[EntityList | None], places: Sequence[int]
     ) -> Sequence[int]:
         """Return at which of some places are lists that were asked for before; remember that the others are."""
+        if not any(names):
+            return ()
         kept = [i for i in places if (each := found[i]) is not None and _is_kept(each.elements)]
         if kept:
             others = [*{*places}.difference(kept)]

@@ -17,7 +17,6 @@ from featurectl.online.stream_state.known_answers import KnownAnswers, ListName,
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_columns import ListColumns
-from featurectl.online.stream_state.received_lists import is_new
 
 _MANY: Final = 8  # fewer lists take less time one by one
 
@@ -44,7 +43,7 @@ class ManyLists:
         left = [i for i, one in enumerate(read) if one is None]
         known_answers.HELD.see(len(read) - len(left), len(left))
         if left and (compiled := self._by_loops()) is not None:
-            for places in _apart(left, found):
+            for places in _apart(left, names):
                 columns = compiled.columns([found[i] for i in places], asof_us)
                 if columns is None:
                     continue
@@ -111,9 +110,9 @@ class ManyLists:
                 self.known.hold(names[i], found[i], answer)
 
 
-def _apart(places: Sequence[int], found: Sequence[EntityList | None]) -> list[Sequence[int]]:
-    """Return the places of lists that loops read at once: those in the memory in which they came, and others."""
-    new = [i for i in places if (each := found[i]) is not None and is_new(each.elements)]
+def _apart(places: Sequence[int], names: Sequence[ListName | None]) -> list[Sequence[int]]:
+    """Return the places of lists that loops read at once: new ones first, which lie where they came in."""
+    new = [i for i in places if names[i] is None]
     if not new or len(new) == len(places):
         return [places]
     return [new, sorted({*places}.difference(new))]

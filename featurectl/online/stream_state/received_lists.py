@@ -81,19 +81,16 @@ class ReceivedList(Sequence[bytes]):
         return self._made
 
 
-def is_new(elements: Sequence[bytes]) -> bool:
-    """Return whether a list is one that nobody has read lately."""
-    return type(elements) is ReceivedList and not elements.beginning
-
-
 def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]:
     """Return the elements of lists in one piece of memory, and how many elements the lists up to each one have."""
+    if (found := _one_behind_the_other(lists)) is not None:
+        return found
     counts = [*map(len, lists)]
     list_ends = np.array(counts, np.int64).cumsum()
     filled = [one for one, count in zip(lists, counts, strict=True) if count]
     places = [(of, one.first, one.end) for one in filled if type(one) is ReceivedList and (of := one.of) is not None]
     if filled and len(places) == len(filled):
-        return _one_behind_the_other(places) or _side_by_side(places), list_ends
+        return _side_by_side(places), list_ends
     elements = [*chain.from_iterable(filled)]
     sizes = np.fromiter(map(len, elements), np.int64, len(elements))
     ends = sizes.cumsum()
@@ -112,14 +109,19 @@ def kept_list(elements: Sequence[bytes]) -> ReceivedList:
     return ReceivedList(memory, 0, len(elements), int(memory.ends[-1]), elements[0][:NAMING])
 
 
-def _one_behind_the_other(lists: Sequence[_Place]) -> ReceivedElements | None:
-    """Return the elements of lists that lie so in one piece of memory; None where they do not."""
-    memory, begin, end = lists[0]
-    for of, first, behind in lists[1:]:
-        if of is not memory or first != end:
+def _one_behind_the_other(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints] | None:
+    """Return what `in_memory` does of lists that lie so in one piece of memory; None where they do not."""
+    one = lists[0] if lists else None
+    if type(one) is not ReceivedList or one.of is None:
+        return None
+    memory, begin, end, ends = one.of, one.first, one.first, list[int]()
+    for one in lists:
+        if type(one) is not ReceivedList or one.of is not memory or one.first != end:
             return None
-        end = behind
-    return ReceivedElements(memory.octets, memory.words, memory.begins[begin:end], memory.ends[begin:end])
+        end = one.end
+        ends.append(end)
+    found = ReceivedElements(memory.octets, memory.words, memory.begins[begin:end], memory.ends[begin:end])
+    return found, np.array(ends, np.int64) - begin
 
 
 def _side_by_side(lists: Sequence[_Place]) -> ReceivedElements:

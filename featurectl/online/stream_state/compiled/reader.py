@@ -83,7 +83,7 @@ class CompiledReader:
 
     def columns(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | None:
         """Return what `answers` does, by feature; None where there is nothing to read."""
-        lists = [one.elements if one is not None and counts_whole(one) else () for one in found]
+        lists = [one.elements if one is not None and (one.marks is None or counts_whole(one)) else () for one in found]
         memory, list_ends = in_memory(lists)
         if not len(memory.ends):
             return None
