@@ -2,7 +2,7 @@
 
 python -m benchmarks.stream_serving [--events N] [--entities N] [--requests N]
 
-Both views have 15 features and lie in one Redis; a list has 300 events in its windows, as a worker has left it. One
+Both views have 15 features and lie in one Redis; a list has some 300 events in its windows, as a worker has left it. One
 connection asks for both in turn: one entity, and 100. It prints the median and p99 of each, and the ratio of medians:
 first of 200 entities that are read again and again, as a server remembers what lists have said; then of those that
 nobody has read lately, as all are asked for in turn, which are more than it remembers: by a server with the extra
@@ -34,6 +34,7 @@ import redis
 
 from featurectl.cli.main import main as run_command
 from featurectl.online.client.entity_keys import pack_columns
+from featurectl.streaming.compaction_queue import LONG
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.servers.redis import free_port, redis_server
 
@@ -70,7 +71,8 @@ sys.exit(main(sys.argv[1:]))
 PATIENT = ("--timeout", "20s", "--store-timeout", "20s")  # beside what compiles on a machine that is busy
 READ_AGAIN = 200  # entities, which a server remembers
 OF_EVENTS = 1_000  # entities
-TIMES, APART_S = 5, 0.03
+TIMES, BETWEEN = 5, 12  # how often a hundred is asked for, and how much else between two times
+KNOWN = 'featurectl_stream_lists_total{answer="known"}'
 LATE = 0.05  # of events, by up to a day
 LISTS = b"bench/dev/s:"
 OF_A_LIST = 15_000  # bytes, with room to spare, as what is not asked for goes first
@@ -113,8 +115,12 @@ def remember(server: Server, url: str, entities: int) -> None:
     client = redis.Redis.from_url(url)
     before = server.memory_mb(), client.info("memory")["used_memory"]
     server.compile()
-    for _ in range(3 * entities // 100):  # a list is kept from the second time on
-        server.ask("streamed", server.in_turn(100))
+    known = 0.0
+    while known < 0.99 * entities:  # of a turn: lists are kept meanwhile from the second time on
+        known_before = server.known()
+        for _ in range(entities // 100):
+            server.ask("streamed", server.in_turn(100))
+        known = server.known() - known_before
     took, of_redis = server.memory_mb() - before[0], client.info("memory")["used_memory"] - before[1]
     print(f"all remembered: {took} MB more of the server, loops among them, {of_redis >> 20} MB of Redis")
 
@@ -127,7 +133,7 @@ def make(root: Path, online: str, options: argparse.Namespace) -> None:
     rows = [
         (card, round(random.uniform(1, 500), 2), (now - timedelta(seconds=random.uniform(10, 29 * 86_400))).isoformat())
         for card in range(min(options.entities, OF_EVENTS))
-        for _ in range(options.events)
+        for _ in range(options.events + card % LONG - LONG // 2)
     ]
     rows.sort(key=lambda row: row[2] if random.random() > LATE else now.isoformat())
     (root / "past.csv").write_text("card,amount,at\n" + "".join(f"{card},{amount},{at}\n" for card, amount, at in rows))
@@ -193,6 +199,12 @@ class Server:
             sys.exit(content.decode())
         return time.perf_counter() - begin
 
+    def known(self) -> float:
+        """Return of how many lists it was known what they say."""
+        self._connection.request("GET", "/metrics")
+        lines = self._connection.getresponse().read().decode().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(KNOWN)), 0.0)
+
     def compile(self) -> None:
         """Ask until the server has compiled loops."""
         while "lists_compiled" not in (said := self._said.read_text()):
@@ -244,13 +256,14 @@ def measure(server: Server, entities: int, options: argparse.Namespace, among: i
 
 
 def measure_again(server: Server, options: argparse.Namespace) -> None:
-    """Ask for a hundred entities several times, some milliseconds apart, then for another hundred."""
+    """Ask for a hundred entities several times, with some milliseconds of other reads between, then for others."""
     took: list[list[float]] = [[] for _ in range(TIMES)]
     for _ in range(options.requests // 20):
         chosen = server.in_turn(100)
         for times in took:
             times.append(server.ask("streamed", chosen))
-            time.sleep(APART_S)
+            for _ in range(BETWEEN):
+                server.ask("pushed", chosen)
     said = ", ".join(f"{statistics.median(times) * 1e3:.3f}" for times in took)
     print(f" 100 entities  asked for again and again, p50 each time: {said} ms")
 

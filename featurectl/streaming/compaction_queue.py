@@ -20,7 +20,7 @@ from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.protocols import StreamConnection
 
-LONG: Final = 48  # elements from which on a list is worth the trip
+LONG: Final = 32  # elements from which on a list is worth the trip
 VERY_LONG: Final = 5_000  # elements from which on compaction takes longer than a turn of a worker may: 8 us each
 _AT_ONCE: Final = 200
 _LEAST: Final = 100  # elements that a list counts for at least among those of a step
