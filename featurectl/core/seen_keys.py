@@ -23,7 +23,7 @@ class SeenKeys:
     >>> "a" in seen, "c" in seen
     (True, True)
     >>> seen.see("de", 11_000)
-    >>> "a" in seen, "c" in seen
+    >>> "a" in seen, "e" in seen
     (False, True)
     """
 
