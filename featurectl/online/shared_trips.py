@@ -14,7 +14,7 @@ Reply = TypeVar("Reply")
 QUESTIONS_A_TRIP: Final = 5_000
 _CANCEL_S: Final = 0.05
 
-_Load = tuple[Sequence[Question], asyncio.Future[list[Reply]]]
+_Load = tuple[Sequence[Question], asyncio.Future[Sequence[Reply]]]
 
 
 class SharedTrips(ABC, Generic[Question, Reply]):
@@ -28,12 +28,12 @@ class SharedTrips(ABC, Generic[Question, Reply]):
         self._at_once = at_once
         self._waiting: list[_Load[Question, Reply]] = []
         self._trips: dict[asyncio.Task[None], list[_Load[Question, Reply]]] = {}
-        self._deadlines = Deadlines[asyncio.Future[list[Reply]]](self._give_up)
+        self._deadlines = Deadlines[asyncio.Future[Sequence[Reply]]](self._give_up)
         self._called = False
         self._closed = False
 
     @abstractmethod
-    async def exchange(self, questions: list[Question]) -> list[Reply]:
+    async def exchange(self, questions: list[Question]) -> Sequence[Reply]:
         """Return the replies of a trip, one for each question."""
 
     @abstractmethod
@@ -48,7 +48,7 @@ class SharedTrips(ABC, Generic[Question, Reply]):
     async def close_connections(self) -> None:
         """Close what trips go over."""
 
-    async def send(self, questions: Sequence[Question], until_s: float | None = None) -> list[Reply]:
+    async def send(self, questions: Sequence[Question], until_s: float | None = None) -> Sequence[Reply]:
         """Return the replies to some questions, errors among them, by `until_s` of the loop's clock at the latest.
 
         Raises:
@@ -83,11 +83,11 @@ class SharedTrips(ABC, Generic[Question, Reply]):
         _fail(load, self.closed())
         await self.close_connections()
 
-    def _give_up(self, part: asyncio.Future[list[Reply]]) -> None:
+    def _give_up(self, part: asyncio.Future[Sequence[Reply]]) -> None:
         if not part.done():
             part.set_exception(self.late())
 
-    def _forget(self, parts: list[asyncio.Future[list[Reply]]]) -> None:
+    def _forget(self, parts: list[asyncio.Future[Sequence[Reply]]]) -> None:
         """Wait no more for what is left, be it replies or errors."""
         for part in parts:
             self._deadlines.remove(part)
@@ -96,10 +96,10 @@ class SharedTrips(ABC, Generic[Question, Reply]):
 
     def _enqueue(
         self, questions: Sequence[Question], due_s: float, loop: asyncio.AbstractEventLoop
-    ) -> asyncio.Future[list[Reply]]:
+    ) -> asyncio.Future[Sequence[Reply]]:
         if self._closed:
             raise self.closed()
-        future: asyncio.Future[list[Reply]] = loop.create_future()
+        future: asyncio.Future[Sequence[Reply]] = loop.create_future()
         self._waiting.append((questions, future))
         self._deadlines.add(future, due_s)
         if not self._called:
@@ -144,7 +144,7 @@ class SharedTrips(ABC, Generic[Question, Reply]):
             _share(load, replies)
 
 
-def _share(load: list[_Load[Question, Reply]], replies: list[Reply]) -> None:
+def _share(load: list[_Load[Question, Reply]], replies: Sequence[Reply]) -> None:
     """Give every caller its replies; those that have left meanwhile get none."""
     start = 0
     for questions, future in load:

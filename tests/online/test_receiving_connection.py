@@ -69,7 +69,7 @@ def test_what_fails_takes_another_connection_and_is_tried_seldom(client: PlayedC
     async def read() -> list[int]:
         connection, tries = receiving(client), []
         for _ in range(20):
-            assert await connection.exchange(TRIP) is None
+            assert await connection.exchange(TRIP, lambda: None) is None
             assert connection.is_free
             tries.append(len(client.made))
         return tries
@@ -85,7 +85,7 @@ def test_who_is_cancelled_leaves_no_connection_behind():
         connection = receiving(client)
         for _ in range(2):
             with pytest.raises(asyncio.CancelledError):
-                await connection.exchange(TRIP)
+                await connection.exchange(TRIP, lambda: None)
             assert connection.is_free
 
     asyncio.run(read())
@@ -98,5 +98,5 @@ def test_nothing_is_received_without_loops(monkeypatch: pytest.MonkeyPatch):
     client = PlayedClient()
     connection = receiving(client)
     assert not connection.is_free
-    assert asyncio.run(connection.exchange(TRIP)) is None
+    assert asyncio.run(connection.exchange(TRIP, lambda: None)) is None
     assert not client.made

@@ -56,7 +56,7 @@ class AsyncRedisReader:
     def _open(self, url: str) -> None:
         self._trips = self._trips_of(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
-    def _exchange(self, commands: list[RedisCommand]) -> Awaitable[list[object]]:
+    def _exchange(self, commands: list[RedisCommand]) -> Awaitable[Sequence[object]]:
         """Return the answers of some commands, errors among them; they travel with those of others."""
         return self._trips.send(commands)
 
@@ -80,7 +80,7 @@ class AsyncClusterReader(AsyncRedisReader):
         self._closed = False
         self._node(self._url.seeds[0])  # whether its options are some
 
-    async def _exchange(self, commands: list[RedisCommand]) -> list[object]:
+    async def _exchange(self, commands: list[RedisCommand]) -> Sequence[object]:
         journey, until_s = Journey(commands, self._slots), asyncio.get_running_loop().time() + self._budget_s
         for pause_s in journey.pauses_s():
             if asyncio.get_running_loop().time() + pause_s > until_s:
@@ -104,7 +104,7 @@ class AsyncClusterReader(AsyncRedisReader):
         for leg, answers in zip(legs, await asyncio.gather(*(self._go(leg, until_s) for leg in legs)), strict=True):
             leg.settle(answers)
 
-    async def _go(self, leg: Leg, until_s: float) -> list[object] | Exception:
+    async def _go(self, leg: Leg, until_s: float) -> Sequence[object] | Exception:
         try:
             return await self._node(leg.address).send(leg.commands, until_s)
         except redis.RedisError as error:

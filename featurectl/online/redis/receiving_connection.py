@@ -7,7 +7,7 @@ for each 64 kB. Here these are found by a compiled loop, which those that read t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 
 from featurectl.online.redis.answers import parsing
+from featurectl.online.redis.received_replies import ReceivedReplies
 from featurectl.online.redis.reply_receiver import ReplyReceiver
 from featurectl.online.redis.trips import RedisCommand, packed
 from featurectl.online.stream_state.compiled.loading import LOADED
@@ -39,8 +40,8 @@ class ReceivingConnection:
         """Whether there is a loop that finds replies, and no trip is under way."""
         return LOADED.loops is not None and not self._is_busy
 
-    async def exchange(self, commands: Sequence[RedisCommand]) -> list[object] | None:
-        """Return the replies of a trip, lists as `ReceivedList`; None: it takes another connection."""
+    async def exchange(self, commands: Sequence[RedisCommand], meanwhile: Callable[[], None]) -> ReceivedReplies | None:
+        """Return the replies of a trip; None: it takes another connection. `meanwhile` is called while they come."""
         if not self.is_free:
             return None
         if self._rest:
@@ -48,7 +49,7 @@ class ReceivingConnection:
             return None
         self._is_busy = True
         try:
-            found = await self._try(commands)
+            found = await self._try(commands, meanwhile)
         except (redis.RedisError, OSError):
             self._rest, self._next_rest = self._next_rest, min(2 * self._next_rest, _LONGEST_REST)
             await self.close()
@@ -68,14 +69,15 @@ class ReceivingConnection:
             with suppress(redis.RedisError, OSError):
                 await connection.disconnect(nowait=True)
 
-    async def _try(self, commands: Sequence[RedisCommand]) -> list[object]:
+    async def _try(self, commands: Sequence[RedisCommand], meanwhile: Callable[[], None]) -> ReceivedReplies:
         receiver = self._receiver
         if receiver is None or receiver.has_ended:
             receiver = await self._connect()
         whole = receiver.expect(len(commands))
         self._transport.write(packed(commands))  # waits for no room: trips are short
+        meanwhile()
         await whole
-        return receiver.take(commands)
+        return receiver.take()
 
     async def _connect(self) -> ReplyReceiver:
         """Open a connection, and take its replies from then on.

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import redis
 
-from featurectl.online.redis.trips import RedisCommand
-from featurectl.online.stream_state.compiled.shapes import FULL, HAS_NULLS, IS_LIST, IS_NULL, MORE, WHOLE
-from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList
-from featurectl.pit.arrays import Ints
+from featurectl.online.redis.received_replies import ReceivedReplies
+from featurectl.online.stream_state.compiled.shapes import FULL, MORE, WHOLE
+from featurectl.online.stream_state.received_lists import ReceivedElements
 
 Scan = Callable[..., int]
 
 _SIZE, _ELEMENTS = 1 << 18, 4_096  # what memory has at first; it grows with the replies
 _PADDING: Final = 16  # bytes behind the last reply, so that words can be read at each byte
 _MOST_SPARE: Final = 4 << 20  # bytes of a connection that wait to be used again
-_LISTS: Final = "LRANGE"
 
 
 class ReplyMemory:
@@ -86,7 +84,7 @@ class ReplyReceiver(asyncio.BufferedProtocol):
         self._spare = SpareMemory()
         self._memory: ReplyMemory | None = None
         self._state = np.zeros(4, np.int64)
-        self._replies = np.zeros((0, 3), np.int64)
+        self._replies = np.zeros((0, 4), np.int64)
         self._whole: asyncio.Future[None] | None = None
         self.has_ended = False
 
@@ -98,25 +96,18 @@ class ReplyReceiver(asyncio.BufferedProtocol):
         """
         self._memory = self._spare.take()
         self._state[:] = 0
-        self._replies = np.zeros((replies, 3), np.int64)
+        self._replies = np.zeros((replies, 4), np.int64)
         self._whole = asyncio.get_running_loop().create_future()
         return self._whole
 
-    def take(self, commands: Sequence[RedisCommand]) -> list[object]:
-        """Return the replies to the commands of the trip, all of which are there."""
+    def take(self) -> ReceivedReplies:
+        """Return the replies of the trip, all of which are there."""
         assert self._memory is not None, "no trip is under way"
         memory, self._memory = self._memory, None
         kept = memory.received
         received = ReceivedElements(kept.octets, kept.words, kept.begins, kept.ends)
-        places = zip(commands, *self._replies.T.tolist(), _sizes(received, self._replies), strict=True)
-        found = [
-            ReceivedList(received, first, end, size)
-            if form == IS_LIST and first < end and command[0] == _LISTS
-            else _reply(received, form, first, end)
-            for command, form, first, end, size in places
-        ]
         weakref.finalize(received, self._spare.give, memory).atexit = False
-        return found
+        return ReceivedReplies(received, self._replies)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (the protocol of an event loop)
         """Return where the next bytes go."""
@@ -168,17 +159,3 @@ class ReplyReceiver(asyncio.BufferedProtocol):
         self.has_ended = True
         if self._whole is not None and not self._whole.done():
             self._whole.set_exception(error)
-
-
-def _reply(received: ReceivedElements, form: int, first: int, end: int) -> object:
-    """Return a reply as the client has it."""
-    if form in (IS_LIST, HAS_NULLS):
-        return [None if received.ends[i] < 0 else received.take(i) for i in range(first, end)]
-    return None if form == IS_NULL else received.take(first)
-
-
-def _sizes(received: ReceivedElements, replies: Ints) -> list[int]:
-    """Return how many bytes of memory the elements of each reply are in, of one that has any."""
-    ends, begins = received.ends, received.begins
-    sizes: list[int] = (ends[np.maximum(replies[:, 2] - 1, 0)] - begins.take(replies[:, 1], mode="clip")).tolist()
-    return sizes

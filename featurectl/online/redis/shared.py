@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
@@ -33,7 +34,7 @@ class RedisTrips(SharedTrips[RedisCommand, object]):
         """Close the client's connections."""
         await self._client.aclose()
 
-    async def exchange(self, questions: list[RedisCommand]) -> list[object]:
+    async def exchange(self, questions: list[RedisCommand]) -> Sequence[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         pool = self._client.connection_pool
         with parsing():

@@ -247,7 +247,7 @@ class Leg:
         self.address = address
         self.commands = journey.commands(positions, asking=asking)
 
-    def settle(self, answers: list[object] | Exception) -> None:
+    def settle(self, answers: Sequence[object] | Exception) -> None:
         """Tell the journey what came back: answers, or why there are none."""
         if isinstance(answers, Exception):
             self._journey.fail(self.address, answers)

@@ -33,6 +33,7 @@ from featurectl.online.stream_state.base import (
     StreamSource,
     poll_of,
 )
+from featurectl.online.stream_state.received_lists import ReceivedLists
 
 POLL_S: Final = 0.01  # for so long a poll is good enough
 
@@ -164,7 +165,9 @@ class AsyncClusterStreamReader(AsyncClusterReader):
                 return plan.answers()
         raise error
 
-    async def _read(self, node: NodeAddress, leg: FetchLeg, until_s: float) -> list[EntityList | None]:
+    async def _read(
+        self, node: NodeAddress, leg: FetchLeg, until_s: float
+    ) -> Sequence[list[EntityList | None] | ReceivedLists]:
         replies = await self._node(node).send(leg.commands(), until_s)
         for reply in replies:
             if isinstance(reply, GONE):

@@ -14,6 +14,7 @@ import redis
 
 from featurectl.online.redis.answers import listed, read_names, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
+from featurectl.online.redis.received_replies import ReceivedReplies
 from featurectl.online.redis.stream_keys import list_ends, mark_key, register_key
 from featurectl.online.redis.stream_masters import foreign_key, is_foreign
 from featurectl.online.redis.stream_register import live_of
@@ -26,44 +27,41 @@ from featurectl.online.stream_state.base import (
     StreamPoll,
     StreamSource,
 )
-from featurectl.online.stream_state.received_lists import ReceivedList
+from featurectl.online.stream_state.received_lists import ReceivedList, ReceivedLists
 
 Owner = TypeVar("Owner", bound=Hashable)
 _USUAL: Final = frozenset([list, bytes, type(None), ReceivedList])  # replies
 
 
 _found = cast("Callable[[tuple[object, ...]], EntityList]", partial(tuple.__new__, EntityList))
+_Lists = list[EntityList | None] | ReceivedLists
 
 
-class WantedList(NamedTuple):
-    """A list that is asked for: of an ask, at a place."""
+class WantedLists(NamedTuple):
+    """Lists that are asked for: of an ask, at some of its places; of all of them where `are_all`."""
 
     ask: int
-    place: int
-    key: bytes
+    places: Sequence[int]
+    keys: Sequence[bytes]
     generation: Generation
-
-
-_wanted = cast("Callable[[tuple[object, ...]], WantedList]", partial(tuple.__new__, WantedList))
+    are_all: bool
 
 
 class FetchLeg:
     """What is asked of one master by its marks, which have `tags`; a single server has none."""
 
     def __init__(
-        self, source: StreamSource, poll: StreamPoll, tags: Sequence[bytes], wanted: Sequence[WantedList]
+        self, source: StreamSource, poll: StreamPoll, tags: Sequence[bytes], wanted: Sequence[WantedLists]
     ) -> None:
         self._source = source
         self._poll = poll
         self._mark_keys = [mark_key(source, tag) for tag in tags]
         self.wanted = wanted
-        of_asks = {each.ask: each.generation for each in wanted}
-        self._generations = list(dict.fromkeys(of_asks.values()))
-        self._of_asks = of_asks
+        self._generations = list(dict.fromkeys(each.generation for each in wanted))
 
     def commands(self) -> list[RedisCommand]:
         """Return the commands, which travel together in this order."""
-        lists: list[RedisCommand] = [("LRANGE", each.key, 0, -1) for each in self.wanted]
+        lists: list[RedisCommand] = [("LRANGE", key, 0, -1) for each in self.wanted for key in each.keys]
         if not self._mark_keys:
             return [*lists, ("HGET", register_key(self._source), "views")]
         marks = [f"mark/{p}/{of.name}" for of in self._generations for p in self._poll.done]
@@ -72,35 +70,40 @@ class FetchLeg:
         behind: list[RedisCommand] = [("HMGET", key, *ready) for key in self._mark_keys]
         return [*before, *lists, *behind]
 
-    def read(self, address: StoreAddress, replies: Sequence[object]) -> list[EntityList | None]:
-        """Return the lists; None of one that is not whole, or whose generation went.
+    @property
+    def has_marks(self) -> bool:
+        """Whether a master says which records of its lists count."""
+        return bool(self._mark_keys)
+
+    def read(self, address: StoreAddress, replies: Sequence[object]) -> list[_Lists]:
+        """Return the lists that are wanted; None of one that is not whole, or whose generation went.
 
         Raises:
             StoreError: a reply is an error, or none of Redis.
         """
         end = len(replies) - max(len(self._mark_keys), 1)
-        begin = end - len(self.wanted)
+        begin = end - sum([len(each.keys) for each in self.wanted])
         before, lists, last = replies[:begin], replies[begin:end], replies[end:]
-        if not _USUAL.issuperset(map(type, replies)):
+        if type(replies) is not ReceivedReplies and not _USUAL.issuperset(map(type, replies)):
             self._check(address, lists, replies)
         try:
             marks = self._marks(before)
             ready = self._ready(last)
-            known = {ask: marks.get(of) for ask, of in self._of_asks.items() if of in ready}
-            return [
-                _found((reply if type(reply) is ReceivedList else read_names(reply), known[each.ask]))
-                if each.ask in known
-                else None
-                for each, reply in zip(self.wanted, lists, strict=True)
-            ]
+            found, start = list[_Lists](), 0
+            for each in self.wanted:
+                some, start = lists[start : start + len(each.keys)], start + len(each.keys)
+                is_ready = each.generation in ready
+                found.append(_read_lists(some, marks.get(each.generation)) if is_ready else [None] * len(some))
         except (redis.InvalidResponse, ValueError) as error:
             raise store_error(address, error) from error
+        return found
 
     def _check(self, address: StoreAddress, lists: Sequence[object], replies: Sequence[object]) -> None:
         """Raise what replies say that are errors: first of a key that another program has made."""
-        for each, reply in zip(self.wanted, lists, strict=True):
+        keys = [key for each in self.wanted for key in each.keys]
+        for key, reply in zip(keys, lists, strict=True):
             if is_foreign(reply):
-                raise foreign_key(address, each.key)
+                raise foreign_key(address, key)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise store_error(address, reply)
@@ -124,6 +127,17 @@ class FetchLeg:
             return {of for of in self._generations if live.get(of.view) == of.id}
         found = [listed(reply, len(self._generations)) for reply in replies]
         return {of for of, flags in zip(self._generations, zip(*found, strict=True), strict=True) if all(flags)}
+
+
+def _read_lists(replies: Sequence[object], marks: Mapping[int, int] | None) -> _Lists:
+    """Return replies as lists, of which records count by the marks of their master.
+
+    Raises:
+        redis.InvalidResponse: a reply is none of Redis.
+    """
+    if marks is None and type(replies) is ReceivedReplies and (found := replies.lists()) is not None:
+        return found
+    return [_found((reply if type(reply) is ReceivedList else read_names(reply), marks)) for reply in replies]
 
 
 def portions(asks: Sequence[ListsAsk], lists: int) -> list[list[ListsAsk]]:
@@ -166,32 +180,30 @@ class FetchPlan(Generic[Owner]):
         owner, tags_of = masters
         self._poll = poll
         self._views = [ask.view for ask in asks]
-        self._lists: list[list[EntityList | None] | None] = []
-        wanted: dict[Owner, list[WantedList]] = {}
+        self._lists: list[_Lists | None] = [None] * len(asks)
+        wanted: dict[Owner, list[WantedLists]] = {}
         for number, ask in enumerate(asks):
-            live = poll.live.get(ask.view)
-            self._lists.append(None if live is None else [None] * len(ask.entities))
-            if live is not None:
+            if (live := poll.live.get(ask.view)) is not None:
                 generation = Generation(view=ask.view, id=live)
                 before, after = list_ends(source, generation)
-                lists = [
-                    _wanted((number, place, before + entity + after, generation))
-                    for place, entity in enumerate(ask.entities)
-                ]
-                owners = [owner(each.key) for each in lists]
-                if len({*owners}) == 1:
-                    wanted.setdefault(owners[0], []).extend(lists)
-                    continue
-                for of, each in zip(owners, lists, strict=True):
-                    wanted.setdefault(of, []).append(each)
+                keys = [before + entity + after for entity in ask.entities]
+                self._lists[number] = [None] * len(keys)
+                for of, places in _by_owner([*map(owner, keys)]).items():
+                    are_all = len(places) == len(keys)
+                    some = keys if are_all else [keys[place] for place in places]
+                    wanted.setdefault(of, []).append(WantedLists(number, places, some, generation, are_all))
         self.legs = {of: FetchLeg(source, poll, tags_of(of), lists) for of, lists in wanted.items()}
 
-    def settle(self, leg: FetchLeg, lists: Sequence[EntityList | None]) -> None:
+    def settle(self, leg: FetchLeg, lists: Sequence[_Lists]) -> None:
         """Keep the lists of a leg; those of a master that lost what the register has as done are not whole."""
-        for each, found in zip(leg.wanted, lists, strict=True):
+        for each, some in zip(leg.wanted, lists, strict=True):
+            found = [*map(self._whole, some)] if leg.has_marks else some
             of = self._lists[each.ask]
-            if of is not None:
-                of[each.place] = found if found is not None and self._is_whole(found) else None
+            if each.are_all:
+                self._lists[each.ask] = found
+            elif isinstance(of, list):
+                for place, one in zip(each.places, found, strict=True):
+                    of[place] = one
 
     def answers(self, asof: int | None = None) -> list[ListsAnswer]:
         """Return the lists of each ask, as of the poll, or as of an instant that was read before them."""
@@ -204,7 +216,18 @@ class FetchPlan(Generic[Owner]):
     @property
     def has_gone(self) -> bool:
         """Whether a list of a live generation was not whole: it may not be live any more."""
-        return any(found is None for lists in self._lists if lists is not None for found in lists)
+        return any(None in lists for lists in self._lists if lists is not None and type(lists) is not ReceivedLists)
 
-    def _is_whole(self, found: EntityList) -> bool:
-        return found.marks is None or all(found.marks[p] >= done for p, done in self._poll.done.items())
+    def _whole(self, found: EntityList | None) -> EntityList | None:
+        marks = None if found is None else found.marks
+        return None if marks is not None and any(marks[p] < done for p, done in self._poll.done.items()) else found
+
+
+def _by_owner(owners: Sequence[Owner]) -> Mapping[Owner, Sequence[int]]:
+    """Return the places of each owner."""
+    if len({*owners}) == 1:
+        return {owners[0]: range(len(owners))}
+    found: dict[Owner, list[int]] = {}
+    for place, owner in enumerate(owners):
+        found.setdefault(owner, []).append(place)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from featurectl.online.redis.connect import StoreAddress
+from featurectl.online.redis.received_replies import ReceivedReplies
 from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_register import parsed, poll_command, read_poll
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
@@ -13,7 +14,7 @@ from featurectl.online.stream_state.base import ListsAnswer, ListsAsk, StreamPol
 
 TRIES: Final = 5
 
-Steps = Generator[Sequence[RedisCommand], list[object], list[ListsAnswer]]
+Steps = Generator[Sequence[RedisCommand], Sequence[object], list[ListsAnswer]]
 
 
 class SingleReads:
@@ -33,11 +34,11 @@ class SingleReads:
             if before is None:
                 before = self.take_poll(source, (yield [poll_command(source)]))
             plan = FetchPlan(source, before, asks, (_one_master, _no_tags))
-            found, *replies = yield from _sent([poll_command(source), *commands_of(plan)])
-            now = self.take_poll(source, [found])
+            replies = yield from _sent([poll_command(source), *commands_of(plan)])
+            now = self.take_poll(source, replies)
             if any(now.live.get(ask.view) != before.live.get(ask.view) for ask in asks):
                 continue
-            self._settle(plan, replies)
+            self._settle(plan, replies[1:])
             if not plan.has_gone:
                 return plan.answers(now.asof)
         poll = self.take_poll(source, (yield [poll_command(source)]))
@@ -54,12 +55,12 @@ class SingleReads:
         poll = self._polls[source] = parsed(self._address, read_poll, replies[0])
         return poll
 
-    def _settle(self, plan: FetchPlan[int], replies: list[object]) -> None:
+    def _settle(self, plan: FetchPlan[int], replies: Sequence[object]) -> None:
         for leg in plan.legs.values():
             plan.settle(leg, leg.read(self._address, replies))
 
 
-def driven(steps: Steps, send: Callable[[Sequence[RedisCommand]], list[object]]) -> list[ListsAnswer]:
+def driven(steps: Steps, send: Callable[[Sequence[RedisCommand]], Sequence[object]]) -> list[ListsAnswer]:
     """Return what steps come to whose trips are made one after the other."""
     try:
         commands = next(steps)
@@ -74,11 +75,15 @@ def commands_of(plan: FetchPlan[Any]) -> list[RedisCommand]:
     return [command for leg in plan.legs.values() for command in leg.commands()]
 
 
-def _sent(commands: Sequence[RedisCommand]) -> Generator[Sequence[RedisCommand], list[object], list[object]]:
+def _sent(commands: Sequence[RedisCommand]) -> Generator[Sequence[RedisCommand], Sequence[object], Sequence[object]]:
     """Yield trips of some thousand commands, one after the other, and return all replies."""
+    if len(commands) <= COMMANDS_A_TRIP:
+        return (yield commands)
     replies: list[object] = []
     for start in range(0, len(commands), COMMANDS_A_TRIP):
-        replies += yield commands[start : start + COMMANDS_A_TRIP]
+        some = commands[start : start + COMMANDS_A_TRIP]
+        found = yield some
+        replies += found.objects(some) if type(found) is ReceivedReplies else found
     return replies
 
 

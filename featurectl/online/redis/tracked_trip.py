@@ -10,8 +10,8 @@ last command of each trip, says whether it was touched.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, cast
 
 import redis
 
@@ -228,18 +228,27 @@ def is_poll(command: RedisCommand) -> bool:
 
 def note_lists(kept: KeptLists, commands: Sequence[RedisCommand], replies: Sequence[object]) -> None:
     """Remember the keys of lists that were read, which may be kept another time."""
-    keys, size = list[bytes](), 0
-    for command, reply in zip(commands, replies, strict=True):
-        if type(reply) is ReceivedList:
-            about = reply.size + OF_AN_ELEMENT * (reply.end - reply.first)
-        elif command[0] == _LISTS and type(reply) is list and reply and type(reply[0]) is bytes:
-            about = len(reply[0]) + OF_AN_ELEMENT * len(reply)  # elements behind a head are short
-        else:
-            continue
-        if WORTH <= about <= kept.largest:
-            keys.append(list_key(command))
-            size += about
-    kept.see_keys(keys, size)
+    note_sizes(kept, commands, map(_list_size, replies))
+
+
+def note_sizes(kept: KeptLists, commands: Sequence[RedisCommand], sizes: Iterable[int]) -> None:
+    """Do what `note_lists` does, by how many bytes each list takes, about; 0 of what is none."""
+    largest = kept.largest
+    worth = [
+        (cast("bytes", command[1]), size)
+        for command, size in zip(commands, sizes, strict=True)
+        if WORTH <= size <= largest and command[0] == _LISTS
+    ]
+    kept.see_keys([key for key, _ in worth], sum([size for _, size in worth]))
+
+
+def _list_size(reply: object) -> int:
+    """Return how many bytes a list takes, about: elements behind a head are short. There are 0 of what is none."""
+    if type(reply) is ReceivedList:
+        return reply.size + OF_AN_ELEMENT * (reply.end - reply.first)
+    if type(reply) is list and reply and type(reply[0]) is bytes:
+        return len(reply[0]) + OF_AN_ELEMENT * len(reply)
+    return 0
 
 
 def list_key(command: RedisCommand) -> bytes:
@@ -247,6 +256,11 @@ def list_key(command: RedisCommand) -> bytes:
     key = command[1]
     assert type(key) is bytes
     return key
+
+
+def list_keys(commands: Sequence[RedisCommand]) -> list[bytes]:
+    """Return the keys of lists that commands read."""
+    return [cast("bytes", command[1]) for command in commands if command[0] == _LISTS]
 
 
 def _step(command: RedisCommand, promises: ServerPromises) -> _Step:

@@ -7,7 +7,7 @@ has written to it, before whatever it replies afterwards (`tracked_trip.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -22,8 +22,7 @@ from featurectl.online.redis.tracked_trip import (
     ServerPromises,
     TrackedTrip,
     UntrackedError,
-    is_list,
-    list_key,
+    list_keys,
     note_lists,
 )
 from featurectl.online.redis.trips import RedisCommand, packed
@@ -54,9 +53,9 @@ class TrackedTrips(RedisTrips):
         self.is_busy = self._has_served = False
         self.is_refused = False  # whether the server does not say what changes, or is not believed
 
-    async def exchange(self, questions: list[RedisCommand]) -> list[object]:
+    async def exchange(self, questions: list[RedisCommand]) -> Sequence[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
-        lists = [list_key(command) for command in questions if is_list(command)]
+        lists = list_keys(questions)
         if lists and self.promises.kept.knows_any(lists) and (found := await self.read_tracked(questions)) is not None:
             return found
         replies = await super().exchange(questions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import hiredis
 import redis
@@ -14,6 +14,7 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.redis.answers import is_no_hash, listed, parsing
 
 RedisCommand = tuple[bytes | str | int, ...]
+Answers = TypeVar("Answers", bound=Sequence[object])
 COMMANDS_A_TRIP: Final = 5_000
 _PACK: Final = cast("Callable[[RedisCommand], bytes]", hiredis.pack_command)  # its own type is of one word
 
@@ -55,7 +56,7 @@ def parted(asks: Sequence[Ask], replies: Sequence[object]) -> list[list[Found]]:
     return [[listed(one, len(ask.fields)) for one in islice(rest, len(ask.keys))] for ask in asks]
 
 
-def whole(answers: list[object]) -> list[object]:
+def whole(answers: Answers) -> Answers:
     """Return some answers; the first error among them is raised."""
     for answer in answers:
         if isinstance(answer, Exception):
@@ -63,7 +64,7 @@ def whole(answers: list[object]) -> list[object]:
     return answers
 
 
-def of_entities(answers: list[object]) -> list[object]:
+def of_entities(answers: Answers) -> Answers:
     """Return some answers about keys of entities: of one that is no hash, as another program wrote it, its error.
 
     The first other error among them is raised.

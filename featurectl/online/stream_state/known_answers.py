@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, cast
 
 from featurectl.core.lru_cache import RepeatsCache
 from featurectl.online.stream_state.base import EntityList, counts_whole
-from featurectl.online.stream_state.received_lists import NAMING, ReceivedList
+from featurectl.online.stream_state.received_lists import NAMING, ReceivedList, ReceivedLists
 
 NEVER_US: Final = 1 << 62  # no event comes or goes
 _MOST_BYTES: Final = 4 << 20
@@ -84,6 +84,8 @@ class KnownAnswers:
 
     def names(self, found: Sequence[EntityList | None]) -> list[ListName | None]:
         """Return by what lists are remembered; None of those of which nothing is to be, as they are new or empty."""
+        if isinstance(found, ReceivedLists):
+            return [None] * len(found)
         number = self._number
         return [
             (number, beginning) if each is not None and (beginning := _beginning(each.elements)) else None

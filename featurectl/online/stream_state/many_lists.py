@@ -44,10 +44,11 @@ class ManyLists:
         known_answers.HELD.see(len(read) - len(left), len(left))
         if left and (compiled := self._by_loops()) is not None:
             for places in _apart(left, names):
-                columns = compiled.columns([found[i] for i in places], asof_us)
+                is_all = len(places) == len(found)
+                columns = compiled.columns(found if is_all else [found[i] for i in places], asof_us)
                 if columns is None:
                     continue
-                if columns.is_whole and len(places) == len(found):
+                if columns.is_whole and is_all:
                     for i in self.known.worth(names, found, places):
                         self.known.hold(names[i], found[i], columns.row(i))
                     return columns

@@ -9,6 +9,7 @@ from typing import Final, overload
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.online.stream_state.base import NO_LIST, EntityList
 from featurectl.pit.arrays import Ints
 
 NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
@@ -79,6 +80,49 @@ class ReceivedList(Sequence[bytes]):
             if self.beginning:
                 self.of = None
         return self._made
+
+
+class ReceivedLists(Sequence[EntityList]):
+    """Lists one behind the other in memory, of which all elements count: one becomes an object where it is asked for.
+
+    `firsts` and `ends` are the places of each one's first element and behind its last. A part of them is such lists.
+    """
+
+    __slots__ = ("_ends", "_firsts", "_of")
+
+    def __init__(self, of: ReceivedElements, firsts: Ints, ends: Ints) -> None:
+        self._of, self._firsts, self._ends = of, firsts, ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, place: int) -> EntityList: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> ReceivedLists: ...
+
+    def __getitem__(self, place: int | slice) -> EntityList | ReceivedLists:
+        if isinstance(place, slice):
+            assert place.step in (None, 1), "lists lie one behind the other"
+            return ReceivedLists(self._of, self._firsts[place], self._ends[place])
+        first, end = int(self._firsts[place]), int(self._ends[place])
+        if first == end:
+            return NO_LIST
+        size = int(self._of.ends[end - 1] - self._of.begins[first])
+        return EntityList(ReceivedList(self._of, first, end, size), None)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another sequence has the same lists."""
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def elements(self) -> tuple[ReceivedElements, Ints]:
+        """Return the elements of all, and how many the lists up to each one have."""
+        of = self._of
+        begin, end = (int(self._firsts[0]), int(self._ends[-1])) if len(self) else (0, 0)
+        return ReceivedElements(of.octets, of.words, of.begins[begin:end], of.ends[begin:end]), self._ends - begin
 
 
 def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]:

@@ -96,7 +96,7 @@ async def receive_whole(seeds: Iterable[int], loops: Loops) -> int:
         whole = receiver.expect(len(replies))
         receive(receiver, data, random)
         assert whole.done(), seed
-        found = receiver.take([command for command, _ in replies])
+        found = receiver.take().objects([command for command, _ in replies])
         assert made(found) == parsed(data), seed
         lists += sum(type(each) is ReceivedList for each in found)
     return lists
@@ -126,7 +126,7 @@ async def receive_broken(seeds: Iterable[int], loops: Loops) -> tuple[int, int]:
             continue
         if whole.exception() is None:
             whole_ones += 1
-            found = receiver.take([command for command, _ in replies])
+            found = receiver.take().objects([command for command, _ in replies])
             said = parsed(bytes(data))
             assert made(found) == said[: len(found)], seed
             assert receiver.has_ended or len(said) == len(found), seed  # more came behind a list that lost its elements
@@ -167,7 +167,7 @@ def test_memory_grows_with_replies_and_is_used_again(loops: Loops, monkeypatch: 
                 receiver.expect(1)
                 data = b"*%d\r\n" % len(elements) + b"".join(bulk(each, Random(1)) for each in elements)
                 receive(receiver, data, Random(1))
-                [found] = receiver.take([LIST])
+                [found] = receiver.take().objects([LIST])
                 assert found == elements
                 del found
         assert len(opened) == 1
@@ -175,7 +175,7 @@ def test_memory_grows_with_replies_and_is_used_again(loops: Loops, monkeypatch: 
         for number in range(3):
             receiver.expect(1)
             receive(receiver, b"*1\r\n$1\r\n%d\r\n" % number, Random(1))
-            held += receiver.take([LIST])
+            held += receiver.take().objects([LIST])
         assert held == [[b"0"], [b"1"], [b"2"]]
         assert len(opened) == 3
 
@@ -192,7 +192,7 @@ def test_words_can_be_read_at_each_byte_of_what_has_come(loops: Loops):
             element = b"a" * (room - len(b"*1\r\n$999999\r\n\r\n") - left)
             receive(receiver, b"*1\r\n$%d\r\n%b\r\n" % (len(element), element), Random(1))
             assert whole.done()
-            [found] = receiver.take([LIST])
+            [found] = receiver.take().objects([LIST])
             assert isinstance(found, ReceivedList)
             assert found.of is not None
             last = int(found.of.ends[0])
@@ -234,7 +234,7 @@ def test_a_connection_that_ends_or_says_too_much_is_not_used_again(loops: Loops)
             if begin:
                 receiver.expect(1)
                 receive(receiver, b"$1\r\na\r\n", Random(1))
-                receiver.take([OTHER])
+                receiver.take().objects([OTHER])
             assert not receiver.has_ended
             receive(receiver, b"$1\r\na\r\n", Random(1))
             assert receiver.has_ended

@@ -158,11 +158,11 @@ def reads_otherwise(loops: Loops) -> str:
 
 def finds_otherwise(loops: Loops) -> str:
     """Return why replies are not found where they are, "" where they are."""
-    sent, state, replies = b"*2\r\n$2\r\nab\r\n$0\r\n\r\n$-1\r\n", np.zeros(4, np.int64), np.zeros((2, 3), np.int64)
+    sent, state, replies = b"*2\r\n$2\r\nab\r\n$0\r\n\r\n$-1\r\n", np.zeros(4, np.int64), np.zeros((2, 4), np.int64)
     begins, ends = np.zeros(3, np.int64), np.zeros(3, np.int64)
     stands = loops.replies(elements_in(sent + PADDING, begins, ends).octets, len(sent), state, replies, begins, ends)
     found = stands, replies.tolist(), begins.tolist(), ends.tolist()
-    if found != (WHOLE, [[IS_LIST, 0, 2], [IS_NULL, 2, 3]], [8, 16, -1], [10, 16, -1]):
+    if found != (WHOLE, [[IS_LIST, 0, 2, 8], [IS_NULL, 2, 3, 0]], [8, 16, -1], [10, 16, -1]):
         return "numba finds replies where they are not"
     return ""
 

@@ -37,7 +37,7 @@ from featurectl.online.stream_state.joined_values import ZERO
 from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_columns import ListColumns
-from featurectl.online.stream_state.received_lists import in_memory
+from featurectl.online.stream_state.received_lists import ReceivedLists, in_memory
 
 # What an aggregate is of a cell, and which number of the cell it needs.
 _AGGREGATES: Final[Mapping[str, tuple[int, int]]] = {
@@ -83,8 +83,7 @@ class CompiledReader:
 
     def columns(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | None:
         """Return what `answers` does, by feature; None where there is nothing to read."""
-        lists = [one.elements if one is not None and (one.marks is None or counts_whole(one)) else () for one in found]
-        memory, list_ends = in_memory(lists)
+        memory, list_ends = found.elements() if isinstance(found, ReceivedLists) else in_memory([*map(_counted, found)])
         if not len(memory.ends):
             return None
         octets, words, shape = memory.octets, memory.words, self._shape
@@ -112,6 +111,11 @@ class CompiledReader:
         nulls = [self._order[i] for i in nulls]
         values = [columns[place] for place in self._places]
         return ListColumns(values, nulls, event_us, at_us, until_us, is_read, has_events and all(is_read))
+
+
+def _counted(found: EntityList | None) -> Sequence[bytes]:
+    """Return the elements of a list, none of one of which some do not count."""
+    return found.elements if found is not None and (found.marks is None or counts_whole(found)) else ()
 
 
 def shape_of(features: Sequence[Feature], layout: ListLayout) -> ListShape:

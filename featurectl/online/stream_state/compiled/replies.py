@@ -29,8 +29,9 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
 
     `MORE` has to come; `WHOLE`: all replies are there, and nothing else; `FULL`: there are more elements than places;
     `UNUSUAL`: a reply is no value and no list of values, or there are too many. A row of `replies` has what a reply is,
-    its first element and the one behind its last; `begins` and `ends` are the elements' places, -1 of a null. `state`
-    has the place behind what was found, how many replies and elements that was, and how many of a list are to come.
+    its first element, the one behind its last, and in how many bytes these are, unless there are nulls. `begins` and
+    `ends` are the elements' places, -1 of a null. `state` has the place behind what was found, how many replies and
+    elements that was, and how many of a list are to come.
     """
     while state[1] < len(replies):
         at, reply, element, left = state[0], state[1], state[2], state[3]
@@ -60,6 +61,8 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
             replies[reply, 2] = element + 1
         elif is_null:
             replies[reply, 0] = HAS_NULLS
+        if left <= 1 and not is_null:
+            replies[reply, 3] = stop - begins[replies[reply, 1]]
         state[0], state[1], state[2], state[3] = behind, reply + (left <= 1), element + 1, max(left - 1, 0)
     return WHOLE if state[0] == filled else UNUSUAL
 
