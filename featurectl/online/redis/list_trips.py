@@ -39,10 +39,11 @@ class ListTrips(TrackedTrips):
     async def exchange(self, questions: list[RedisCommand]) -> Sequence[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         await self.hear_news()
-        receiving = self._free()
+        keys, receiving = list_keys(questions), self._free()
+        if not keys:
+            return await super().exchange(questions)
         if receiving is None:
             return await self._exchange_tracked(questions)
-        keys = list_keys(questions)
         absent = keys if self.is_busy else self.promises.kept.absent(keys)
         if not absent or len(absent) < min(len(keys), MANY):
             return await self._exchange_tracked(questions)

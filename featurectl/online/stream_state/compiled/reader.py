@@ -97,13 +97,11 @@ class CompiledReader:
         columns: list[list[object]] = [*found.values[:end].view(np.float64).tolist(), *found.values[end:].tolist()]
         for i in self._bools:
             columns[i] = [*map(bool, columns[i])]
-        nulls: list[int] = []
-        if not (has_all := found.has_value.all(axis=1)).all():
-            nulls = np.flatnonzero(~has_all).tolist()
-            for i in nulls:
-                column = columns[i]
-                for place in np.flatnonzero(~found.has_value[i]).tolist():
-                    column[place] = None
+        nulls = [i for i, lacks in enumerate(found.lacks.tolist()) if lacks]
+        for i in nulls:
+            column = columns[i]
+            for place in np.flatnonzero(~found.has_value[i]).tolist():
+                column[place] = None
         event_us, at_us, until_us = found.instants.tolist()
         has_events = NEVER_US not in event_us
         if not has_events:

@@ -136,11 +136,18 @@ def unpack_integers(packed: Any, at: Any, stop: Any, values: Any) -> Any:
     if scale < 0:
         return False
     mask = (_ONE << np.uint64(bits)) - _ONE if bits < 64 else ~np.uint64(0)
-    least, step, place, width = turned(words[at]), _STEPS[scale], np.uint64(8 * (at + _PREFIX)), np.uint64(bits)
-    for row in range(len(values)):
-        word = (words[place >> _THREE] >> (place & _SEVEN)) & mask
-        values[row] = np.int64(word * step + least)
+    least, step, place, width = turned(words[at]), _STEPS[scale], np.uint64(at + _PREFIX), np.uint64(bits)
+    whole = len(values) // 8 * 8
+    for row in range(0, whole, 8):  # eight begin with a byte
+        for i in range(8):
+            bit = np.uint64(i) * width
+            word = (words[place + (bit >> _THREE)] >> (bit & _SEVEN)) & mask
+            values[row + i] = np.int64(word * step + least)
         place += width
+    for row in range(whole, len(values)):
+        bit = np.uint64(row - whole) * width
+        word = (words[place + (bit >> _THREE)] >> (bit & _SEVEN)) & mask
+        values[row] = np.int64(word * step + least)
     return True
 
 

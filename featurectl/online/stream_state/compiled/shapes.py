@@ -80,9 +80,11 @@ class ReadRows(NamedTuple):
 class ReadFeatures(NamedTuple):
     """What lists say, by feature and list: values, floats by their bits, and which are there.
 
-    `instants` are, by list, the newest event's, the answer's, and until when it holds.
+    `lacks` says by feature whether a list has none. `instants` are, by list, the newest event's, the answer's, and
+    until when it holds.
     """
 
     values: Ints
     has_value: Bools
+    lacks: Bools
     instants: Ints

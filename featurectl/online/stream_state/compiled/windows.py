@@ -33,17 +33,15 @@ from featurectl.online.stream_state.compiled.shapes import (
 _HALF: Final = 1 << 62
 _EXACT: Final = 1 << 53  # integers below are floats without a change
 _BLOCK: Final = 128  # values that numpy adds in eight sums
-_NUMBERS: Final = 6
-_MOST_HALVES: Final = 16
+_NUMBERS, _MOST_HALVES = 6, 16
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def read_windows(shape: Any, asof_us: Any, elements: Any, rows: Any) -> Any:
     """Return what lists say as of a register's `asof` or that of their heads; more may not be read then."""
     lists, features, columns, cells = len(rows.counts), len(shape.features), len(shape.floats), len(shape.cells)
-    found = ReadFeatures(
-        np.zeros((features, lists), np.int64), np.zeros((features, lists), np.bool_), np.zeros((3, lists), np.int64)
-    )
+    size, instants = (features, lists), np.zeros((3, lists), np.int64)
+    found = ReadFeatures(np.zeros(size, np.int64), np.zeros(size, np.bool_), np.zeros(features, np.bool_), instants)
     room, first, edges = 1, 0, np.zeros((len(shape.windows), 2), np.int64)
     for i in range(lists):
         room, first = max(room, rows.counts[i] + elements.ends[i] - first), elements.ends[i]
@@ -62,6 +60,7 @@ def read_windows(shape: Any, asof_us: Any, elements: Any, rows: Any) -> Any:
             elements.is_read[i] = is_read and read_features(
                 shape, counts, numbers, number_floats, found, found_floats, i
             )
+        found.lacks[:] |= not elements.is_read[i]
         first = end
     return found
 
@@ -197,7 +196,8 @@ def read_features(
     for feature in range(len(shape.features)):
         cell, what, less = shape.features[feature, 0], shape.features[feature, 1], shape.features[feature, 2]
         count = counts[cell]
-        found.has_value[feature, i] = what == COUNT_OF or count > less
+        found.has_value[feature, i] = has_value = what == COUNT_OF or count > less
+        found.lacks[feature] |= not has_value
         if what == COUNT_OF:
             found.values[feature, i] = count
         elif what < _NUMBERS:
