@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -49,13 +49,24 @@ class LruCache(Generic[HeldKey, Held]):
             pass
         return held[0]
 
+    def peek(self, keys: Collection[HeldKey]) -> list[Held | None]:
+        """Return what `find` does of each key, which is not used by that."""
+        get = self._held.get
+        return [None if (held := get(key)) is None else held[0] for key in keys]
+
     def put(self, key: HeldKey, value: Held, size: int) -> None:
         """Hold a value in the place of what was under its key; nothing of what is larger than all that is held."""
+        self.put_all([(key, (value, size))])
+
+    def put_all(self, values: Iterable[tuple[HeldKey, tuple[Held, int]]]) -> None:
+        """Do what `put` does of several values, each with its size."""
         with self._lock:
-            before = self._held.pop(key, None)
-            self._size += size - (0 if before is None else before[1])
-            self._held[key] = value, size
-            room = self.room
+            pop, held, size, room = self._held.pop, self._held, self._size, self.room
+            for key, value in values:
+                before = pop(key, None)
+                size += value[1] - (0 if before is None else before[1])
+                held[key] = value
+            self._size = size
             while self._size > room:
                 _, (_, gone) = self._held.popitem(last=False)
                 self._size -= gone

@@ -53,7 +53,10 @@ class KeptLists:
 
     def absent(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         """Return the keys of lists that are not kept."""
-        return [key for key in keys if self.find(key) is None] if self._known.holds_any(keys) else keys
+        if not self._known.holds_any(keys):
+            return keys
+        known, forgotten = self._known.peek(keys), self._forgotten
+        return [key for key, one in zip(keys, known, strict=True) if one is None or one[1] != forgotten]
 
     def find(self, key: bytes) -> Sequence[bytes] | None:
         """Return the elements of a list, which it is asked for; None where they are not kept."""

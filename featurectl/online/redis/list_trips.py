@@ -40,12 +40,10 @@ class ListTrips(TrackedTrips):
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         await self.hear_news()
         keys, receiving = list_keys(questions), self._free()
-        if not keys:
-            return await super().exchange(questions)
-        if receiving is None:
-            return await self._exchange_tracked(questions)
         absent = keys if self.is_busy else self.promises.kept.absent(keys)
-        if not absent or len(absent) < min(len(keys), MANY):
+        if not absent:
+            return await super().exchange(questions)
+        if receiving is None or len(absent) < min(len(keys), MANY):
             return await self._exchange_tracked(questions)
         found: Sequence[object] | None
         if len(absent) < len(keys):

@@ -6,7 +6,7 @@ read again is answered by its list's bytes alone, which are compared whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
 from typing import Final, NamedTuple, cast
@@ -31,6 +31,10 @@ class ReadValues(NamedTuple):
     event_us: int | None
     asof_us: int
     until_us: int = 0
+
+    def copy(self) -> ReadValues:
+        """Return the same with values that somebody else may change."""
+        return ReadValues(self.values.copy(), self.event_us, self.asof_us, self.until_us)
 
 
 class _Held(NamedTuple):
@@ -59,10 +63,10 @@ class HeldAnswers(RepeatsCache[ListName, _Held]):
         self.known += known
         self.unknown += unknown
 
-    def keep(self, name: ListName, held: _Held) -> None:
-        """Hold something in the place of what was under its name, where it is no large part of all."""
-        if held.size <= self.most // 2:
-            self.put(name, held, held.size)
+    def keep_all(self, held: Iterable[tuple[ListName, _Held]]) -> None:
+        """Hold things in the place of what was under their names, each of which is no large part of all."""
+        largest = self.most // 2
+        self.put_all([(name, (one, one.size)) for name, one in held if one.size <= largest])
 
 
 HELD: Final = HeldAnswers(_MOST_BYTES)
@@ -131,18 +135,23 @@ class KnownAnswers:
         [name] = self.names([found])
         if name is not None:
             if _is_kept(found.elements) or HELD.knows(name):
-                self.hold(name, found, answer)
+                self.hold_all([(name, found, answer.copy())])
             else:
                 HELD.seen.see((name,), _size_about(found.elements))
 
-    def hold(self, name: ListName | None, found: EntityList | None, answer: ReadValues) -> None:
-        """Hold what a list that is worth it has said, where it is known until when that holds."""
-        values, event_us, asof_us, until_us = answer
-        if name is not None and found is not None and until_us > asof_us and counts_whole(found):
-            elements = found.elements
-            size = elements.size if type(elements) is ReceivedList else sum(map(len, elements))
-            size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
-            HELD.keep(name, _held(([elements], values.copy(), event_us, asof_us, until_us, size)))
+    def hold_all(self, said: Iterable[tuple[ListName | None, EntityList | None, ReadValues]]) -> None:
+        """Hold what lists that are worth it have said, where it is known until when that holds.
+
+        Their values become those of this cache.
+        """
+        held = list[tuple[ListName, _Held]]()
+        for name, found, (values, event_us, asof_us, until_us) in said:
+            if name is not None and found is not None and until_us > asof_us and counts_whole(found):
+                elements = found.elements
+                size = elements.size if type(elements) is ReceivedList else sum(map(len, elements))
+                size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
+                held.append((name, _held(([elements], values, event_us, asof_us, until_us, size))))
+        HELD.keep_all(held)
 
 
 def _find(name: ListName, found: EntityList, asof_us: int) -> ReadValues | None:

@@ -26,10 +26,13 @@ class ListColumns(NamedTuple):
     is_read: Sequence[bool]
     is_whole: bool
 
-    def row(self, place: int) -> ReadValues:
-        """Return what the list at a place says, which was read."""
-        values = [column[place] for column in self.values]
-        return _read((values, self.event_us[place], self.asof_us[place], self.until_us[place]))
+    def rows_at(self, places: Sequence[int]) -> list[ReadValues]:
+        """Return what the lists at some places say, which were read."""
+        values = zip(*[[column[place] for place in places] for column in self.values], strict=True)
+        return [
+            _read(([*of], self.event_us[place], self.asof_us[place], self.until_us[place]))
+            for place, of in zip(places, values, strict=True)
+        ]
 
     def rows(self) -> list[ReadValues | None]:
         """Return what each list says; None of one that others have to read."""

@@ -49,8 +49,9 @@ class ManyLists:
                 if columns is None:
                     continue
                 if columns.is_whole and is_all:
-                    for i in self.known.worth(names, found, places):
-                        self.known.hold(names[i], found[i], columns.row(i))
+                    if again := self.known.worth(names, found, places):
+                        said = zip(again, columns.rows_at(again), strict=True)
+                        self.known.hold_all((names[i], found[i], answer) for i, answer in said)
                     return columns
                 self._take(read, places, (names, found), columns.rows())
             left = [i for i in left if read[i] is None]
@@ -106,9 +107,7 @@ class ManyLists:
         for i, answer in taken:
             read[i] = answer
         again = {*self.known.worth(names, found, [i for i, _ in taken])}
-        for i, answer in taken:
-            if i in again:
-                self.known.hold(names[i], found[i], answer)
+        self.known.hold_all((names[i], found[i], answer.copy()) for i, answer in taken if i in again)
 
 
 def _apart(places: Sequence[int], names: Sequence[ListName | None]) -> list[Sequence[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Final, overload
 
 import numpy as np
@@ -19,21 +19,20 @@ PADDING: Final = bytes(16)  # so that a word can be read at each byte, and a pla
 class ReceivedElements:
     """Elements in one piece of memory: where each begins and ends in `octets`, of which the last 16 are of none.
 
-    `words` are the 8 octets from each one on.
+    `words` are the 8 octets from each one on. `data` are all octets where these are bytes.
     """
 
-    __slots__ = ("__weakref__", "begins", "ends", "octets", "words")
+    __slots__ = ("__weakref__", "begins", "data", "ends", "octets", "words")
 
-    def __init__(self, octets: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], begins: Ints, ends: Ints) -> None:
-        self.octets, self.words = octets, words
+    def __init__(
+        self, octets: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], begins: Ints, ends: Ints, data: bytes = b""
+    ) -> None:
+        self.octets, self.words, self.data = octets, words, data
         self.begins, self.ends = begins, ends
 
     def take(self, element: int) -> bytes:
         """Return an element."""
         return self.octets[self.begins[element] : self.ends[element]].tobytes()
-
-
-_Place = tuple[ReceivedElements, int, int]  # of a list: its memory, its first element, and that behind its last
 
 
 class ReceivedList(Sequence[bytes]):
@@ -132,9 +131,9 @@ def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]
     counts = [*map(len, lists)]
     list_ends = np.array(counts, np.int64).cumsum()
     filled = [one for one, count in zip(lists, counts, strict=True) if count]
-    places = [(of, one.first, one.end) for one in filled if type(one) is ReceivedList and (of := one.of) is not None]
-    if filled and len(places) == len(filled):
-        return _side_by_side(places), list_ends
+    kept = [of for one in filled if type(one) is ReceivedList and one.beginning and (of := one.of) is not None]
+    if kept and len(kept) == len(filled):
+        return _side_by_side(kept), list_ends
     elements = [*chain.from_iterable(filled)]
     sizes = np.fromiter(map(len, elements), np.int64, len(elements))
     ends = sizes.cumsum()
@@ -144,7 +143,7 @@ def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]
 def elements_in(data: bytes, begins: Ints, ends: Ints) -> ReceivedElements:
     """Return elements in bytes that end with `PADDING`."""
     octets, words = np.frombuffer(data, np.uint8), np.ndarray((len(data) - 7,), np.uint64, data, 0, (1,))
-    return ReceivedElements(octets, words, begins, ends)
+    return ReceivedElements(octets, words, begins, ends, data)
 
 
 def kept_list(elements: Sequence[bytes]) -> ReceivedList:
@@ -168,13 +167,10 @@ def _one_behind_the_other(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedEle
     return found, np.array(ends, np.int64) - begin
 
 
-def _side_by_side(lists: Sequence[_Place]) -> ReceivedElements:
-    """Return the elements of lists that are copied into one piece of memory."""
-    begins = [of.begins[first:end] for of, first, end in lists]
-    ends = [of.ends[first:end] for of, first, end in lists]
-    starts = np.array([places[0] for places in begins], np.int64)
-    sizes = np.array([places[-1] for places in ends], np.int64) - starts
-    pieces = zip(lists, starts.tolist(), sizes.tolist(), strict=True)
-    data = b"".join([*(of.octets[start : start + size].data for (of, _, _), start, size in pieces), PADDING])
-    moved = np.repeat(sizes.cumsum() - sizes - starts, [*map(len, begins)])
-    return elements_in(data, np.concatenate(begins) + moved, np.concatenate(ends) + moved)
+def _side_by_side(kept: Sequence[ReceivedElements]) -> ReceivedElements:
+    """Return the elements of lists that are kept, each in bytes of its own, as those of one piece of memory."""
+    pieces = [of.data for of in kept]
+    starts = [0, *accumulate(map(len, pieces))]
+    moved = np.repeat(starts[:-1], [len(of.ends) for of in kept])
+    begins, ends = np.concatenate([of.begins for of in kept]), np.concatenate([of.ends for of in kept])
+    return elements_in(b"".join(pieces), begins + moved, ends + moved)
