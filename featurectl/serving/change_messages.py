@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from featurectl.core.units import counted
@@ -10,18 +10,21 @@ from featurectl.serving.journal import Journal
 from featurectl.serving.project.served_project import ALIASES, ServedProject
 
 
-def report_begin(journal: Journal, served: ServedProject) -> None:
-    """Report what a process serves from now on, what it refused, and what waits for a push."""
+def report_begin(journal: Journal, served: ServedProject, begun: Collection[str]) -> None:
+    """Report what a process serves from now on, what it refused, and what waits for a push.
+
+    `begun` are the views of streams with lists that are read or being made.
+    """
     state, views = served.catalog.state, len(served.catalog.views())
     loaded = ", ".join(_models(served)) or "no model"
     message = f"{loaded}; {counted(views, 'view')}; registry serial {state.serial}"
     journal.report("serving", message, models=_models(served), views=views, serial=state.serial)
     _report_refused(journal, {}, served)
-    _report_waiting(journal, [], served)
+    _report_waiting(journal, [], served.catalog.waiting(begun=begun))
 
 
-def report_changes(journal: Journal, before: ServedProject, after: ServedProject) -> None:
-    """Report what is served otherwise than before."""
+def report_changes(journal: Journal, before: ServedProject, after: ServedProject, begun: Collection[str]) -> None:
+    """Report what is served otherwise than before; `begun` are the views of streams of which there are lists."""
     old, new = before.catalog.state, after.catalog.state
     if old is not new:
         other = ", of another registry or a restored one" if old.serial == new.serial else ""
@@ -36,7 +39,7 @@ def report_changes(journal: Journal, before: ServedProject, after: ServedProject
     _report_views(journal, before, after)
     report_reached(journal, before.failures, after)
     _report_refused(journal, before.failures, after)
-    _report_waiting(journal, before.catalog.waiting(), after)
+    _report_waiting(journal, before.catalog.waiting(begun=begun), after.catalog.waiting(begun=begun))
 
 
 def report_reached(journal: Journal, failures: Mapping[str, str], served: ServedProject) -> None:
@@ -93,7 +96,7 @@ def _report_refused(journal: Journal, before: Mapping[str, str], served: ServedP
             journal.report("model_refused", f"{label} is not served: {reason}", "error", model=label, reason=reason)
 
 
-def _report_waiting(journal: Journal, before: list[str], served: ServedProject) -> None:
-    for line in served.catalog.waiting():
+def _report_waiting(journal: Journal, before: Sequence[str], after: Sequence[str]) -> None:
+    for line in after:
         if line not in before:
             journal.report("view_waiting", line, "warning")

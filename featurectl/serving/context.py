@@ -32,13 +32,15 @@ class ServingStatus:
     """What is served at the moment; who follows the registry and the store writes it, all others read.
 
     `project` is None until all of it is loaded; `starting` says what it waits for then. `registry_error` says why the
-    registry could not be followed the last time, `store_error` why the online store could not be read.
+    registry could not be followed the last time, `store_error` why the online store could not be read. `begun` are the
+    views of streams (`spend@1`) of which it had lists when it was read, be they read yet or being made.
     """
 
     project: ServedProject | None = None
     starting: str = "models are being loaded"
     registry_error: str = ""
     store_error: str = ""
+    begun: frozenset[str] = frozenset()
     is_known: asyncio.Event = field(default_factory=asyncio.Event)  # the project is loaded, or why it is not
 
 

@@ -21,14 +21,14 @@ async def read_pushes(context: ServerContext, state: State) -> Pushed:
     Raises:
         StoreError: the store fails.
     """
-    features, at_s = context.features, time.monotonic()
+    features, at_s, begun = context.features, time.monotonic(), set[str]()
     try:
-        pushed = await read_pushed_async(features.store, state, context.environment, current_places(state))
+        pushed = await read_pushed_async(features.store, state, context.environment, current_places(state), begun)
     except StoreError as error:
         context.status.store_error = error.message
         context.journal.begin("store_lost", error.message)
         raise
-    context.status.store_error = ""
+    context.status.store_error, context.status.begun = "", frozenset(begun)
     context.journal.end("store_lost", "store_back")
     _report_broken(context, pushed)
     features.pushes.take(state.project, context.environment, pushed, at_s)

@@ -14,6 +14,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.client.push_cache import pushed_ahead, pushed_later
 from featurectl.online.client.read_view import ReadView
+from featurectl.online.client.stream_asof import absence
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import ahead_of, late_parts
@@ -54,7 +55,7 @@ async def check_ready(context: ServerContext) -> Readiness:
     ahead = later | ahead | _broken_records(context, served)
     problems += [message for field, message in ahead.items() if field in read]
     warnings += [message for field, message in ahead.items() if field not in read]
-    warnings += served.catalog.waiting()
+    warnings += served.catalog.waiting(begun=status.begun)
     warnings += [
         f"view {field} was pushed by an older version of featurectl: featurectl push {field.partition('@')[0]}"
         for field in served.catalog.outdated()
@@ -75,7 +76,7 @@ async def late_views(context: ServerContext) -> list[str]:
     for view in served.read_views():
         if context.features.pushes.broken(view) is None:
             known = context.features.pushes.record(view)
-            why = "is older than its error_after" if known else _absence(view)
+            why = "is older than its error_after" if known else _absence(context, view)
             ahead_by = ahead_of(context.features.pushes, view, now)
             parts = [] if ahead_by else late_parts(context.features.pushes, view, now)
             late += [f"view {view.field} is {ahead_by}"] if ahead_by else [f"{name} {why}" for name in parts]
@@ -100,7 +101,7 @@ async def _store_problems(context: ServerContext, served: ServedProject) -> list
 def _never_pushed(context: ServerContext, served: ServedProject, champions: Sequence[str]) -> list[str]:
     """Return the views that a champion reads and of which the store has nothing: it would score nulls."""
     return sorted(
-        f"view {view.field}, which model {model.label} reads, {_absence(view)}"
+        f"view {view.field}, which model {model.label} reads, {_absence(context, view)}"
         for model in served.models.values()
         if model.label in champions
         for view in model.reader.features.views
@@ -108,9 +109,9 @@ def _never_pushed(context: ServerContext, served: ServedProject, champions: Sequ
     )
 
 
-def _absence(view: ReadView) -> str:
-    """Return in words that the store has nothing of a view."""
-    return "is not online: no worker has brought it there yet" if view.view.source.is_stream else "was never pushed"
+def _absence(context: ServerContext, view: ReadView) -> str:
+    """Return in words that the store has nothing of a view that can be read."""
+    return absence(view.field, context.status.begun) if view.view.source.is_stream else "was never pushed"
 
 
 def _broken_records(context: ServerContext, served: ServedProject) -> dict[str, str]:

@@ -122,10 +122,10 @@ class Follower:
             gc.freeze()
             give_back()
             gc.set_threshold(100_000, 50, 1_000)
-            report_begin(self._context.journal, self._status.project)
+            report_begin(self._context.journal, self._status.project, self._status.begun)
         else:
             self._context.metrics.reloads.labels("done").inc()
-            report_changes(self._context.journal, before, self._status.project)
+            report_changes(self._context.journal, before, self._status.project, self._status.begun)
         self._show_models()
         self._show_ages()
 

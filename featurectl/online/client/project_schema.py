@@ -16,7 +16,7 @@ from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
 from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
 from featurectl.online.client.read_view import ReadView
-from featurectl.online.client.stream_asof import is_kept, stream_name
+from featurectl.online.client.stream_asof import absence, is_kept, stream_name
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view
@@ -73,8 +73,11 @@ class ProjectSchema:
                 continue
         return online
 
-    def waiting(self, names: Collection[str] | None = None) -> list[str]:
-        """Return what of the applied views, or of those named, is not served yet, a line each."""
+    def waiting(self, names: Collection[str] | None = None, begun: Collection[str] = ()) -> list[str]:
+        """Return what of the applied views, or of those named, is not served yet, a line each.
+
+        `begun` are the views of streams (`spend@1`) with lists that are read or being made.
+        """
         lines = []
         for item in self.state.objects:
             is_named = item.kind == "feature_view" and (names is None or item.name in names)
@@ -84,8 +87,9 @@ class ProjectSchema:
             if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
                 served = served_version(self.state, item.name, self.pushed)
                 older = f"; served: @{served.version}" if served and served != item else ""
-                why = "is not online: no worker has brought it there yet" if stream_name(item) else "was never pushed"
-                lines.append(f"{item.name}@{item.version} is applied but {why}{older}")
+                label = f"{item.name}@{item.version}"
+                why = absence(label, begun) if stream_name(item) else "was never pushed"
+                lines.append(f"{label} is applied but {why}{older}")
         return sorted(lines)
 
     def outdated(self) -> list[str]:

@@ -130,9 +130,11 @@ def read_pushed(
 
 
 async def read_pushed_async(
-    store: AsyncStreamReader, state: State, env: str, places: Sequence[VersionKey]
+    store: AsyncStreamReader, state: State, env: str, places: Sequence[VersionKey], begun: set[str]
 ) -> dict[VersionKey, LastPush]:
     """Return what `read_pushed` does, without waiting for the store.
+
+    To `begun` go the views of streams (`spend@1`) with lists that are read or being made.
 
     Raises:
         StoreError: the store fails.
@@ -144,7 +146,9 @@ async def read_pushed_async(
         if pushed:
             found |= _taken(pushed, await store.fetch_shared(state.project, env, _names(pushed)))
         for source, some in polled.items():
-            found |= polled_records(await store.read_poll(source), some)
+            poll = await store.read_poll(source)
+            begun.update(poll.live, poll.being_made)
+            found |= polled_records(poll, some)
         places = _older_places(state, places, found)
     return found
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from featurectl.core.units import from_us
 from featurectl.language.definitions.json_form import load_source, load_view
 from featurectl.language.same_events import reads_alike
 from featurectl.online.base import PushRecord
 from featurectl.online.stream_state.base import StreamPoll, StreamSource
+from featurectl.online.stream_state.unread_views import BEING_MADE, UNMET
 from featurectl.registry.state import ObjectVersion, State
 
 StreamViews = Mapping[StreamSource, Sequence[tuple[str, int]]]  # view versions, by the stream that they are of
@@ -50,3 +51,14 @@ def polled_records(poll: StreamPoll, places: Sequence[tuple[str, int]]) -> dict[
     """Return what a poll says of view versions of a stream: None of one that is not online."""
     record = stream_record(poll.asof) if poll.asof else None
     return {(name, number): record if f"{name}@{number}" in poll.live else None for name, number in places}
+
+
+def absence(field: str, begun: Collection[str]) -> str:
+    """Return in words that a view of a stream (`spend@1`) is not online, and why.
+
+    `begun` are the views with lists that are read or being made.
+
+    >>> absence("spend@1", {"spend@1"})
+    'is not online: lists of it are being made'
+    """
+    return f"is not online: {BEING_MADE if field in begun else UNMET}"

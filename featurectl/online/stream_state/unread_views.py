@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.corrupt_rows import RowPlace, shown_key
@@ -20,6 +21,10 @@ class UnreadViewError(DataError):
         self.view, self.source = view, source
 
 
+BEING_MADE: Final = "lists of it are being made"
+UNMET: Final = "no worker has brought it there yet"
+
+
 def no_worker(view: str, source: str) -> UnreadViewError:
     """Return the error for a view (`spend@1`) of which the store has no lists that can be read."""
     message = f"view {view} is not online: no worker of the stream {source} has brought it there yet"
@@ -33,7 +38,7 @@ def explained(error: UnreadViewError, poll: StreamPoll) -> UnreadViewError:
     what = error.message.partition(": ")[0]
     status = f"featurectl stream status {error.source}"
     hint = f"ask again in a while; {status} says when they are read, and whether a worker runs"
-    return UnreadViewError(f"{what}: lists of it are being made", error.view, error.source, hint)
+    return UnreadViewError(f"{what}: {BEING_MADE}", error.view, error.source, hint)
 
 
 def kept_no_more(view: str, source: str) -> DataError:

@@ -21,7 +21,8 @@ async def answer_views(context: ServerContext, _: Request) -> Response:
     """Answer which views are served, with their keys and features, and how old they are."""
     catalog, now = context.project.catalog, context.features.now()
     views = [_view(context.features.pushes, view, now) for view in catalog.views()]
-    return answered({"views": views, "waiting": catalog.waiting(), "server_name": context.name})
+    waiting = catalog.waiting(begun=context.status.begun)
+    return answered({"views": views, "waiting": waiting, "server_name": context.name})
 
 
 def _view(pushes: Pushes, view: ReadView, now: datetime) -> dict[str, object]:

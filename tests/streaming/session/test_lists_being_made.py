@@ -84,3 +84,16 @@ def test_get_says_so_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureF
     name_lists(swipes, replace=True)
     assert main(["-C", str(tmp_path), "get", "spend", "card=c1"]) == 1
     assert "error[FC550]: view spend@1 is not online: lists of it are being made" in capsys.readouterr().err
+
+
+def test_a_server_says_so_of_what_it_serves(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    swipes.apply(OBJECTS.replace("    source: swipes\n", "    source: swipes\n    freshness: {error_after: 1d}\n"))
+    swipes.send(4)
+    assert main(["stream", "run", "-C", str(tmp_path), "-q", "--once"]) == 0
+    name_lists(swipes, replace=True)
+    being_made = "is not online: lists of it are being made"
+    with TestClient(open_app(ServeSettings(root=str(tmp_path), timeout_s=20, store_timeout_s=10))) as client:
+        assert client.get("/v1/views").json()["waiting"] == [f"spend@1 is applied but {being_made}"]
+        assert client.get("/fresh").json()["problems"] == [f"view spend@1 {being_made}"]
+        assert f"spend@1 is applied but {being_made}" in client.get("/ready").json()["warnings"]
