@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param:
         exchange = ListTrips.exchange
 
-        async def settled(trips: ListTrips, questions: list[RedisCommand]) -> list[object]:
+        async def settled(trips: ListTrips, questions: list[RedisCommand]) -> Sequence[object]:
             found = await exchange(trips, questions)
             if trips.keeping is not None:
                 await trips.keeping
