@@ -181,6 +181,24 @@ def test_what_can_not_be_answered_is_refused_in_words(client, features, entities
     assert client.get(["spend:count_7d"], {"user": [1]}).count == 1
 
 
+@pytest.mark.parametrize(
+    ("features", "hint"),
+    [
+        (
+            ["spend:*", "bond:count_7d"],
+            "an answer names features without their views: ask for those of bond apart from those of spend",
+        ),
+        (["spend:*", "spend:count_7d"], "name it once: spend:* is all features of the view"),
+    ],
+)
+def test_features_of_one_name_are_refused_with_what_can_be_done(client, features, hint):
+    with pytest.raises(UsageError, match="two features named 'count_7d'") as refused:
+        client.get(features, {"user": [1], "merchant": ["m"]})
+    assert (refused.value.code, refused.value.hint) == ("FC516", hint)
+    for asked in (["spend:*"], ["bond:count_7d"]):
+        assert client.get(asked, {"user": [1], "merchant": ["m"]}).count == 1
+
+
 def test_no_rows_are_no_rows(client):
     assert client.get(["spend:count_7d"], {"user": []}).values() == {"count_7d": []}
 

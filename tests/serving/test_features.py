@@ -142,6 +142,17 @@ def test_bad_input_is_refused_with_its_place(client, body, status, told):
         assert problem["hint"] == 'did you mean "user" by "users"? keys: user'
 
 
+def test_views_with_features_of_one_name_are_asked_for_in_a_request_each(client):
+    entities = {"user": [1], "merchant": ["m"]}
+    answer = ask(client, features=["spend:*", "bond:*"], entities=entities)
+    assert (answer.status_code, answer.json()["code"]) == (400, "FC516")
+    each = "ask for those of bond apart from those of spend"
+    assert answer.json()["hint"] == f"an answer names features without their views: {each}"
+    assert [ask(client, features=[f"{view}:*"], entities=entities).status_code for view in ("spend", "bond")] == [
+        200
+    ] * 2
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"entities": {"user": [1e999]}}']
 )

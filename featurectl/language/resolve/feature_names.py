@@ -33,6 +33,15 @@ def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     return found
 
 
+class OneNameError(UsageError):
+    """Two features that are asked for have one name; `views` are those that they are of, which may be one."""
+
+    def __init__(self, name: str, views: tuple[str, str], choice: str) -> None:
+        hint = f"call those of one view otherwise: {views[1]}:{choice} as {views[1]}_"
+        super().__init__(f"two features named {name!r}", code="FC516", hint=hint)
+        self.views = views
+
+
 class FeatureChoice(NamedTuple):
     """A feature of a view, or `*` for all of them; its column is called by the feature behind the prefix.
 
@@ -81,8 +90,7 @@ def feature_inputs(
         for asked, feature in _chosen(view, choice):
             name = choice.column or f"{choice.prefix}{asked}"
             if name in inputs:
-                hint = f"call those of one view otherwise: {view.name}:{choice.feature} as {view.name}_"
-                raise UsageError(f"two features named {name!r}", code="FC516", hint=hint)
+                raise OneNameError(name, (inputs[name].view, view.name), choice.feature)
             dtype = view.dtype_of(feature)
             inputs[name] = FeatureInput(
                 name=name,

@@ -10,7 +10,13 @@ from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, feature_pairs, old_name_warnings
+from featurectl.language.resolve.feature_names import (
+    FeatureChoice,
+    OneNameError,
+    feature_inputs,
+    feature_pairs,
+    old_name_warnings,
+)
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
@@ -169,10 +175,20 @@ class ProjectSchema:
         """Return the features of some views.
 
         Raises:
-            UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so.
+            UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so. Or
+                two features have one name, as whoever reads can't give them others.
         """
         try:
             return feature_inputs({name: view.view for name, view in views.items()}, chosen)
+        except OneNameError as error:
+            raise UsageError(error.message, code=error.code, hint=_hint_to_ask_apart(*error.views)) from error
         except UsageError as error:
             waiting = self.waiting(views)
             raise UsageError(error.message, code=error.code, hint="; ".join(waiting) or error.hint) from error
+
+
+def _hint_to_ask_apart(first: str, second: str) -> str:
+    """Return what who asks for features of one name, of two views or of one, can do."""
+    if first == second:
+        return f"name it once: {first}:* is all features of the view"
+    return f"an answer names features without their views: ask for those of {second} apart from those of {first}"
