@@ -14,7 +14,7 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.redis.answers import is_no_hash, listed, parsing
 
 RedisCommand = tuple[bytes | str | int, ...]
-Answers = TypeVar("Answers", bound=Sequence[object])
+Replies = TypeVar("Replies", bound=Sequence[object])
 COMMANDS_A_TRIP: Final = 5_000
 _PACK: Final = cast("Callable[[RedisCommand], bytes]", hiredis.pack_command)  # its own type is of one word
 
@@ -56,7 +56,7 @@ def parted(asks: Sequence[Ask], replies: Sequence[object]) -> list[list[Found]]:
     return [[listed(one, len(ask.fields)) for one in islice(rest, len(ask.keys))] for ask in asks]
 
 
-def whole(answers: Answers) -> Answers:
+def whole(answers: Replies) -> Replies:
     """Return some answers; the first error among them is raised."""
     for answer in answers:
         if isinstance(answer, Exception):
@@ -64,7 +64,7 @@ def whole(answers: Answers) -> Answers:
     return answers
 
 
-def of_entities(answers: Answers) -> Answers:
+def of_entities(answers: Replies) -> Replies:
     """Return some answers about keys of entities: of one that is no hash, as another program wrote it, its error.
 
     The first other error among them is raised.

@@ -29,9 +29,8 @@ def scan_replies(data: Any, filled: Any, state: Any, replies: Any, begins: Any, 
 
     `MORE` has to come; `WHOLE`: all replies are there, and nothing else; `FULL`: there are more elements than places;
     `UNUSUAL`: a reply is no value and no list of values, or there are too many. A row of `replies` has what a reply is,
-    its first element, the one behind its last, and in how many bytes these are, unless there are nulls. `begins` and
-    `ends` are the elements' places, -1 of a null. `state` has the place behind what was found, how many replies and
-    elements that was, and how many of a list are to come.
+    its first element, the one behind its last, and their bytes unless there are nulls; `begins` and `ends` the places
+    of elements, -1 of a null; `state` the place behind what was found, its replies and elements, and those to come.
     """
     while state[1] < len(replies):
         at, reply, element, left = state[0], state[1], state[2], state[3]
