@@ -126,11 +126,11 @@ class ReceivedLists(Sequence[EntityList]):
 
 def in_memory(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints]:
     """Return the elements of lists in one piece of memory, and how many elements the lists up to each one have."""
-    if (found := _one_behind_the_other(lists)) is not None:
-        return found
     counts = [*map(len, lists)]
     list_ends = np.array(counts, np.int64).cumsum()
     filled = [one for one, count in zip(lists, counts, strict=True) if count]
+    if (found := _of_one_memory(filled)) is not None:
+        return found, list_ends
     kept = [of for one in filled if type(one) is ReceivedList and one.beginning and (of := one.of) is not None]
     if kept and len(kept) == len(filled):
         return _side_by_side(kept), list_ends
@@ -152,19 +152,23 @@ def kept_list(elements: Sequence[bytes]) -> ReceivedList:
     return ReceivedList(memory, 0, len(elements), int(memory.ends[-1]), elements[0][:NAMING])
 
 
-def _one_behind_the_other(lists: Sequence[Sequence[bytes]]) -> tuple[ReceivedElements, Ints] | None:
-    """Return what `in_memory` does of lists that lie so in one piece of memory; None where they do not."""
-    one = lists[0] if lists else None
-    if type(one) is not ReceivedList or one.of is None:
-        return None
-    memory, begin, end, ends = one.of, one.first, one.first, list[int]()
+def _of_one_memory(lists: Sequence[Sequence[bytes]]) -> ReceivedElements | None:
+    """Return the elements of lists that lie in one piece of memory, where they are; None where they do not."""
+    memory, parts, begin, end = None, list[tuple[int, int]](), 0, 0
     for one in lists:
-        if type(one) is not ReceivedList or one.of is not memory or one.first != end:
+        if type(one) is not ReceivedList or (of := one.of) is None or (memory is not None and of is not memory):
             return None
+        memory = of
+        if one.first != end:
+            parts.append((begin, end))
+            begin = one.first
         end = one.end
-        ends.append(end)
-    found = ReceivedElements(memory.octets, memory.words, memory.begins[begin:end], memory.ends[begin:end])
-    return found, np.array(ends, np.int64) - begin
+    if memory is None:
+        return None
+    parts.append((begin, end))
+    begins = np.concatenate([memory.begins[begin:end] for begin, end in parts])
+    ends = np.concatenate([memory.ends[begin:end] for begin, end in parts])
+    return ReceivedElements(memory.octets, memory.words, begins, ends)
 
 
 def _side_by_side(kept: Sequence[ReceivedElements]) -> ReceivedElements:

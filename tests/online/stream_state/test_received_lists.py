@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_stream_state
-from featurectl.online.stream_state.base import EntityList, ListAppend, ListsAnswer, ListsAsk
+from featurectl.online.stream_state.base import NO_LIST, EntityList, ListAppend, ListsAnswer, ListsAsk
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
 from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList, in_memory
@@ -73,6 +74,21 @@ def test_lists_of_two_pieces_of_memory_are_not_taken_for_one():
         memory, list_ends = in_memory(lists)
         assert list_ends.tolist() == [1, 2]
         assert [[memory.take(0)], [memory.take(1)]] == lists
+
+
+@pytest.mark.parametrize("places", [[0, 1, 3], [0, 2, 1, 2, 3], [2, 1], [0, 3], [3, 0]])
+def test_lists_of_one_memory_stay_there_beside_empty_ones_and_gaps(places: Sequence[int]):
+    lists = [EntityList([b"head%d" % place, b"record"], None) for place in range(4)]
+    lists[2] = NO_LIST
+    found = received(lists, Random(1))
+    memory, list_ends = in_memory([one.elements for i in places if (one := found[i]) is not None])
+    [first, *_] = [one.elements for i in places if (one := found[i]) is not None and one.elements]
+    assert isinstance(first, ReceivedList)
+    assert first.of is not None
+    assert memory.octets is first.of.octets
+    expected = [[*lists[i].elements] for i in places]
+    begins = [0, *list_ends.tolist()]
+    assert [[memory.take(i) for i in range(*of)] for of in pairwise(begins)] == expected
 
 
 def kinds(found: Sequence[ListsAnswer]) -> set[type]:
