@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from featurectl.cli.main import main
 from featurectl.offline.event_log import RETIRED_US, LoggedPartition, LogState
 from featurectl.online.stream_state.base import RETIRED, RegisterState, StreamPartition
-from featurectl.streaming.status.topic_problem import topic_problem
+from featurectl.streaming.status import read
+from featurectl.streaming.status.in_time import ask_in_time
+from featurectl.streaming.status.topic_problem import lost_messages, topic_problem
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import TopicState, Watermarks
+from featurectl.streaming.topics.base import TopicBroker, TopicState, Watermarks
 from featurectl.streaming.topics.redis.keys import stream_key
 from tests.servers.redis import redis_server
 from tests.streaming.session.swipes import Swipes
@@ -84,6 +87,32 @@ def test_a_topic_that_was_made_again_is_a_problem_until_it_is_reset():
     assert topic_problem(TOPIC, marks((0, 7)), register(p0_b2=9), None) is None  # the log is not known
 
 
+@pytest.mark.parametrize("readers", [set(), {0}])
+def test_messages_that_are_gone_unread_are_a_problem(readers: set[int]):
+    gone = lost_messages(TOPIC, marks((12, 15)), register(p0_a1=9), log(p0_a1=9), readers)
+    assert gone is not None
+    assert gone.message == (
+        "at most 3 messages of topic swipes, partition 0 are gone: it was read to position 9, and now begins at 12"
+    )
+    assert (gone.code, gone.hint.startswith("the topic's retention is shorter")) == ("FC608", True)
+    assert lost_messages(TOPIC, marks((9, 15)), register(p0_a1=9), log(p0_a1=9), readers) is None
+    assert lost_messages(TOPIC, marks((12, 15)), register(p0_b2=9), log(p0_b2=9), readers) is None  # not begun yet
+
+
+def test_what_lists_lack_and_the_log_has_is_not_gone():
+    assert lost_messages(TOPIC, marks((12, 15)), register(p0_a1=9), log(p0_a1=12), set()) is None
+    taken = register(p0_a1=12)  # by a worker that has it, and logs it
+    assert lost_messages(TOPIC, marks((12, 15)), taken, log(p0_a1=9), {0}) is None
+    assert lost_messages(TOPIC, marks((12, 15)), taken, log(p0_a1=9), set()) is not None
+
+
+def test_all_partitions_of_which_messages_are_gone_are_named():
+    begins = marks((12, 15), (9, 9), (11, 11))
+    gone = lost_messages(TOPIC, begins, register(p0_a1=9, p1_a1=9, p2_a1=9), log(p0_a1=9, p1_a1=9, p2_a1=9), set())
+    assert gone is not None
+    assert gone.message.endswith("now begins at 12; so are messages of partition 2 (at most 2)")
+
+
 def status(swipes: Swipes, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, dict[str, str]]:
     """The exit code of `stream status`, its verdict, and what has failed."""
     capsys.readouterr()
@@ -119,6 +148,67 @@ def test_a_restored_topic_is_an_error_of_status_and_of_workers(tmp_path: Path, c
     said = capsys.readouterr().err
     assert "error[FC609]: topic swipes, partition " in said
     assert RESTORED in said
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def swipes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Swipes]:
+    """The project with topics of a kind."""
+    if request.param == "sqlite":
+        yield Swipes(root=tmp_path)
+        return
+    with redis_server() as server:
+        yield Swipes(root=tmp_path, streams=server.url)
+
+
+def broker_of(swipes: Swipes) -> TopicBroker:
+    with swipes.workspace() as workspace:
+        return open_topics(workspace.topic_url(workspace.repo.sources["swipes"]))
+
+
+def trim(swipes: Swipes, left: int = 0) -> None:
+    """Remove the messages of a topic below so many offsets before the end of each partition."""
+    with closing(broker_of(swipes)) as broker:
+        broker.trim("swipes", {number: of.end - left for number, of in broker.watermarks("swipes").items()})
+
+
+def test_retention_that_outran_readers_is_an_error_until_reset(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
+    swipes.send(3)
+    assert work(swipes) == 0
+    trim(swipes)
+    assert status(swipes, capsys) == (0, "OK", {})  # all of it was read
+    swipes.send(9)
+    assert status(swipes, capsys) == (0, "OK", {})
+    trim(swipes, left=1)
+    code, verdict, failures = status(swipes, capsys)
+    assert (code, verdict, [*failures]) == (1, "ERROR", ["topic"])
+    assert " of topic swipes, partition " in failures["topic"]
+    assert "; the topic's retention is shorter than the reader was away: raise it. `featurectl" in failures["topic"]
+    assert work(swipes) == 69
+    assert "error[FC608]: " + failures["topic"].partition(";")[0] in capsys.readouterr().err
+    assert main(["stream", "reset", "swipes", "-C", str(swipes.root), "-q"]) == 0
+    assert status(swipes, capsys)[2] == {}
+    assert work(swipes) == 0
+    assert status(swipes, capsys) == (0, "OK", {})
+
+
+def test_what_a_worker_reads_and_trims_meanwhile_is_not_gone(swipes: Swipes, monkeypatch: pytest.MonkeyPatch):
+    swipes.send(3)
+    assert work(swipes) == 0
+    swipes.send(9)
+    asked: list[int] = []
+
+    def ask(*of: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 3:  # register and log were read, and the topic was not
+            assert work(swipes) == 0
+            trim(swipes)
+            swipes.send(2)
+        return ask_in_time(*of)
+
+    monkeypatch.setattr(read, "ask_in_time", ask)
+    with swipes.workspace() as workspace:
+        [found] = read.read_stream_status(workspace, [])
+    assert (found.verdict, found.failures, len(asked)) == ("OK", {}, 4)
 
 
 @pytest.mark.long

@@ -39,14 +39,16 @@ from featurectl.streaming.status.facts import (
     verdict_of,
 )
 from featurectl.streaming.status.in_time import ask_in_time
-from featurectl.streaming.status.topic_problem import topic_problem
+from featurectl.streaming.status.topic_problem import lost_messages, topic_problem
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import GroupReader, TopicState, Watermarks
+from featurectl.streaming.topics.faults import RetentionError
 from featurectl.workspace.workspace import Workspace
 
 LIMIT_S: Final = 5.0
 _RECENT: Final = timedelta(seconds=60)
 _LATE: Final = timedelta(minutes=1)
+_Progress = tuple[RegisterState, LogState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
     registers, no_registers = ask_in_time({look.name: look.read_register for look in looks}, limit_s)
     logs, no_logs = ask_in_time({look.name: look.read_log for look in looks}, limit_s)
     topics, no_topics = ask_in_time({of.name: partial(of.read_topic, registers.get(of.name)) for of in looks}, limit_s)
+    early = {name: (register, logs[name].state) for name, register in registers.items() if name in logs}
+    lost = _lost_messages(looks, topics, early, limit_s)
     found = []
     for look in looks:
         parts = ((TOPIC, no_topics), (STORE, no_registers), (LOG, no_logs))
@@ -88,7 +92,7 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
         if (problem := clock_problem(registers.get(look.name), clock)) is not None:
             failures[STORE] = problem
         parts_seen = registers.get(look.name), topics.get(look.name), logs.get(look.name)
-        if problem := _topic_problem(look.name, *parts_seen):
+        if problem := _topic_problem(look.name, *parts_seen) or lost.get(look.name):
             failures[TOPIC] = problem
         if problem := look.log_problem(registers.get(look.name), logs.get(look.name)):
             failures[LOG] = problem
@@ -156,6 +160,12 @@ class _StreamLook:
         with closing(self._state) as state:
             return state.read_register(self._place)
 
+    def read_progress(self) -> _Progress:
+        """Return how far the register and the log are, by connections of their own."""
+        with closing(self._workspace.stream_state()) as state:
+            register = state.read_register(self._place)
+        return register, self._log.open().state
+
     def read_topic(self, register: RegisterState | None) -> _TopicSeen:
         """Return what the broker says."""
         with closing(open_topics(self._url, self._shown, self._limit_s)) as broker:
@@ -207,6 +217,27 @@ def _topic_problem(
         return None
     error = topic_problem(topic.state, topic.marks, register, None if log is None else log.state)
     return None if error is None else _with_hint(error, source)
+
+
+def _lost_messages(
+    looks: Sequence[_StreamLook], topics: Mapping[str, _TopicSeen], early: Mapping[str, _Progress], limit_s: float
+) -> Mapping[str, str]:
+    """Return by source that messages left its topic before they were read, and what to do.
+
+    Where it seems so by what was read `early`, before the topic, it is read once more: the topic lets go what was read.
+    """
+    seeming = [of for of in looks if of.name in topics and _lost(topics[of.name], early.get(of.name)) is not None]
+    later, _ = ask_in_time({of.name: of.read_progress for of in seeming}, limit_s)
+    found = {name: _lost(topics[name], progress) for name, progress in later.items()}
+    return {name: _with_hint(error, name) for name, error in found.items() if error is not None}
+
+
+def _lost(topic: _TopicSeen, progress: _Progress | None) -> RetentionError | None:
+    if progress is None:
+        return None
+    marks = topic.marks
+    readers = marks if topic.readers is None else {number for of in topic.readers.values() for number in of.partitions}
+    return lost_messages(topic.state, marks, *progress, readers)
 
 
 def _with_hint(error: StoreError, source: str) -> str:

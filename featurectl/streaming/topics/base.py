@@ -50,11 +50,26 @@ class TopicState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedMessages:
+    """How many messages a partition has no more, and the offset below which all of them lay, as far as that is known.
+
+    It may lie before the first that is kept.
+    """
+
+    count: int
+    below: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watermarks:
-    """The offsets that a partition has: from `begin`, the first that is kept, to before `end`, the next one."""
+    """The offsets that a partition has: from `begin`, the first that is kept, to before `end`, the next one.
+
+    `removed` is None where all offsets below `begin` were messages that are gone.
+    """
 
     begin: int
     end: int
+    removed: RemovedMessages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.core.errors import StoreError
 from featurectl.core.units import counted
-from featurectl.streaming.topics.base import Record, record_size
+from featurectl.streaming.topics.base import Record, Watermarks, record_size
 
 RESET_HINT: Final = "`featurectl stream reset SOURCE` begins anew with the topic as it is; what was logged stays"
 _ANEW_HINT: Final = (
@@ -66,6 +66,15 @@ class RetentionError(StoreError):
         found = RetentionError(self.topic, self.partition, self.position, self.begin, self.lost)
         StoreError.__init__(found, f"{self.message}{_also_lost(others)}", code=self.code, hint=self.hint)
         return found
+
+
+def lost_behind(topic: str, partition: int, marks: Watermarks, position: int) -> RetentionError | None:
+    """Return that messages behind a position are gone, as a reader finds that begins there; None: none are."""
+    removed = marks.removed
+    if position >= marks.begin or (removed is not None and position >= removed.below):
+        return None
+    lost = None if removed is None else min(removed.count, marks.begin - position)
+    return RetentionError(topic, partition, position, marks.begin, lost)
 
 
 def _also_lost(others: Sequence[RetentionError]) -> str:

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from featurectl.streaming.topics.base import Division, TakeLimits
-from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
+from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError, lost_behind
 from featurectl.streaming.topics.partitioner import partition_of
 from tests.streaming.topics.reading import LIMIT_S, SHORT, ReaderLog, read_to_end, reading, records_of, send, wait_until
 
@@ -292,10 +292,13 @@ def test_all_that_was_read_may_be_trimmed(broker, kind, topic):
     with reading(broker, topic) as log:
         read_to_end(log)
         kind.forget_below(topic, dict(log.positions))
+        position = log.positions[0]
         assert broker.watermarks(topic)[0].end == log.positions[0]
         send(broker, topic, [(b"a", b"more")])
         wait_until(lambda: bool(log.take().batches))
         assert log.values()[0][-1] == b"more"
+    assert lost_behind(topic, 0, broker.watermarks(topic)[0], position) is None
+    assert lost_behind(topic, 0, broker.watermarks(topic)[0], position - 1) is not None
     with reading(broker, topic) as again:
         assert [value for _, _, value in read_to_end(again)[0]] == [b"more"]
 
@@ -313,6 +316,10 @@ def test_messages_that_were_trimmed_unread_are_an_error_that_counts_them(broker,
         error = caught.value
         assert (error.partition, error.position, error.begin) == (1, offsets[5], offsets[20])
         assert error.lost >= 15
+        seen = lost_behind(topic, 1, broker.watermarks(topic)[1], offsets[5])
+        assert seen is not None
+        assert seen.message == error.message
+        assert lost_behind(topic, 1, broker.watermarks(topic)[1], offsets[20]) is None
         assert f"topic {topic}, partition 1 are gone" in error.message
         assert "retention" in error.hint
         with pytest.raises(RetentionError):  # as long as nobody does something

@@ -14,7 +14,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.streaming.topics.base import MessageBatch, Watermarks
+from featurectl.streaming.topics.base import MessageBatch, RemovedMessages, Watermarks
 from featurectl.streaming.topics.faults import RetentionError, TopicRestartedError
 from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, offset_of
 from featurectl.streaming.topics.redis.server import TopicServer, invalid_answer
@@ -41,7 +41,11 @@ class ShardState:
 
     def watermarks(self) -> Watermarks:
         """Return which offsets it has."""
-        return Watermarks(begin=self.first if self.removed else min(self.first, 0), end=self.end)
+        if not self.removed:
+            return Watermarks(begin=min(self.first, 0), end=self.end)
+        below = self.trimmed if self.removed == self.trimmed_count else self.first
+        removed = RemovedMessages(count=self.removed, below=below)
+        return Watermarks(begin=self.first, end=self.end, removed=removed)
 
 
 _MISSING: Final = ShardState(added=0, removed=0, first=0, end=0, trimmed=0, trimmed_count=0, entries=())
