@@ -26,9 +26,17 @@ class NaiveCache:
                 return each[1]
         return None
 
+    def peek(self, keys: list[int]) -> list[int | None]:
+        values = {key: value for key, value, _ in self.held}
+        return [values.get(key) for key in keys]
+
     def put(self, key: int, value: int, size: int) -> None:
-        self.held = [each for each in self.held if each[0] != key]
-        self.held.append((key, value, size))
+        self.put_all([(key, (value, size))])
+
+    def put_all(self, values: list[tuple[int, tuple[int, int]]]) -> None:
+        for key, (value, size) in values:
+            self.held = [each for each in self.held if each[0] != key]
+            self.held.append((key, value, size))
         while sum(each[2] for each in self.held) > self.most:
             del self.held[0]
 
@@ -39,13 +47,22 @@ def test_what_was_used_last_is_held(seed: int):
     most = random.choice([0, 1, 20, 300])
     cache, naive = LruCache[int, int](most), NaiveCache(most)
     for value in range(500):
-        key = random.randrange(30)
-        if random.random() < 0.5:
+        key, turn = random.randrange(30), random.randrange(6)
+        if turn < 2:
             assert cache.find(key) == naive.find(key)
-        else:
+        elif turn < 3:
+            keys = random.choices(range(30), k=5)
+            assert cache.peek(keys) == naive.peek(keys)
+        elif turn < 5:
             size = random.randrange(1, 40)
             cache.put(key, value, size)
             naive.put(key, value, size)
+        else:  # some may be of one key, and all of them larger than what there is room for
+            several = [
+                (random.randrange(30), (value, random.randrange(1, 40))) for _ in range(random.choice([0, 2, 9]))
+            ]
+            cache.put_all(iter(several))
+            naive.put_all(several)
         assert [key in cache for key in range(30)] == [any(each[0] == key for each in naive.held) for key in range(30)]
 
 

@@ -11,6 +11,7 @@ import redis
 
 from featurectl.online.redis.receiving_connection import ReceivingConnection
 from featurectl.online.stream_state.compiled.loading import LOADED
+from featurectl.online.stream_state.compiled.shapes import WHOLE
 
 TRIP = [("LRANGE", b"key", 0, -1)]
 
@@ -91,6 +92,57 @@ def test_who_is_cancelled_leaves_no_connection_behind():
     asyncio.run(read())
     assert len(client.made) == 2
     assert not any(each.is_open for each in client.made)
+
+
+class PlayedTransport:
+    """A transport that says in `heard` that something was written."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.protocol: Any = asyncio.Protocol()
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def write(self, _: bytes) -> None:
+        self.heard.append("written")
+
+
+def test_what_is_done_meanwhile_is_done_before_replies_come(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(LOADED, "loops", SimpleNamespace(replies=lambda *_: WHOLE))
+    transport = PlayedTransport()
+
+    def answer() -> None:
+        transport.heard.append("meanwhile")
+        transport.protocol.get_buffer(-1)
+        transport.protocol.buffer_updated(1)
+
+    async def read() -> int:
+        async with asyncio.timeout(10):
+            found = await receiving(PlayedClient(writer=SimpleNamespace(transport=transport))).exchange(TRIP, answer)
+        return len(found or ())
+
+    assert asyncio.run(read()) == 1
+    assert transport.heard == ["written", "meanwhile"]
+
+
+def test_what_fails_meanwhile_leaves_no_connection_behind():
+    client = PlayedClient(writer=SimpleNamespace(transport=PlayedTransport()))
+    connection = receiving(client)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async def read() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await connection.exchange(TRIP, fail)
+
+    asyncio.run(read())
+    assert connection.is_free
+    assert [each.is_open for each in client.made] == [False]
 
 
 def test_nothing_is_received_without_loops(monkeypatch: pytest.MonkeyPatch):

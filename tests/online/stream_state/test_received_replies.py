@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import accumulate, chain
 from random import Random
 from typing import Any
 
@@ -12,7 +13,9 @@ import hiredis
 import pytest
 import redis
 
+from featurectl.online.redis.received_replies import ReceivedReplies, list_sizes
 from featurectl.online.redis.reply_receiver import ReplyMemory, ReplyReceiver, SpareMemory
+from featurectl.online.stream_state.base import NO_LIST, EntityList
 from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.received_lists import ReceivedList
 from tests.seeds import seeds_from
@@ -85,6 +88,39 @@ def made(found: Sequence[object]) -> list[object]:
     return [[*one] if isinstance(one, ReceivedList) else one for one in found]
 
 
+def size_in_memory(elements: Sequence[bytes]) -> int:
+    """Return in how many bytes the elements of a list are, from the first one's on to the last one's end."""
+    return len(b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in elements)) - len(
+        b"$%d\r\n\r\n" % len(elements[0])
+    )
+
+
+def check_parts(found: ReceivedReplies, said: list[Any], random: Random) -> None:
+    """See that replies, and parts of them, are a sequence of what was said."""
+    place = random.randrange(len(said))
+    begin, end = random.randrange(len(said)), random.randrange(len(said) + 1)
+    assert found[place] == found[place - len(said)] == said[place]
+    part, expected = found[begin:end], said[begin:end]
+    assert (len(part), [*part], [*part]) == (len(expected), expected, expected)
+    assert [part[i] for i in range(len(part))] == expected
+    assert [*found[-2:]] == said[-2:]
+    with pytest.raises(IndexError):
+        found[len(said)]
+    lists = part.lists()
+    assert (lists is None) == (not expected or any(type(each) is not list or None in each for each in expected))
+    if lists is not None:
+        assert lists == [EntityList(each, None) if each else NO_LIST for each in expected]
+        memory, list_ends = lists[1:].elements()
+        assert [memory.take(i) for i in range(len(memory.ends))] == [*chain.from_iterable(expected[1:])]
+        assert list_ends.tolist() == [*accumulate(map(len, expected[1:]))]
+        sizes = [size_in_memory(each) + 50 * len(each) if each else 0 for each in expected]
+        assert list_sizes(part.rows, 50) == sizes
+        in_memory = [one.elements for one in lists if type(one.elements) is ReceivedList]
+        assert [one.size for one in in_memory] == [size_in_memory(each) for each in expected if each]
+    others = [size for size, each in zip(list_sizes(found.rows, 50), said, strict=True) if type(each) is not list]
+    assert not any(others)
+
+
 async def receive_whole(seeds: Iterable[int], loops: Loops) -> int:
     """See that replies are what the client makes of them; return how many lists there were."""
     lists = 0
@@ -96,8 +132,12 @@ async def receive_whole(seeds: Iterable[int], loops: Loops) -> int:
         whole = receiver.expect(len(replies))
         receive(receiver, data, random)
         assert whole.done(), seed
-        found = receiver.take().objects([command for command, _ in replies])
+        received = receiver.take()
+        found = received.objects([command for command, _ in replies])
         assert made(found) == parsed(data), seed
+        check_parts(received, parsed(data), random)
+        sized = [one for one in found if type(one) is ReceivedList]
+        assert [one.size for one in sized] == [size_in_memory(one) for one in sized]
         lists += sum(type(each) is ReceivedList for each in found)
     return lists
 
