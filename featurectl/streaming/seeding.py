@@ -42,8 +42,16 @@ class _EndedError(Exception):
     """Whoever seeds is to end."""
 
 
+def new_generation(view: str) -> Generation:
+    """Return a generation of a view version, `view@1`, that nobody has named yet."""
+    return Generation(view=view, id=secrets.token_hex(6))
+
+
 class Seeding:
-    """One new generation of a view version; `step` until it is done or given up, as it is soon after `is_ending`."""
+    """One new generation of a view version; `step` until it is done or given up, as it is soon after `is_ending`.
+
+    It is named here; `generation`: this one.
+    """
 
     def __init__(
         self,
@@ -51,9 +59,10 @@ class Seeding:
         connection: StreamConnection,
         log: EventLog,
         is_ending: Callable[[], bool] = lambda: False,
+        generation: Generation | None = None,
     ) -> None:
         self._seeded, self._log, self._is_ending = seeded, log, is_ending
-        self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
+        self.generation = generation or new_generation(seeded.name)
         before = log.open()
         self._layout = layout_of(seeded.view, seeded.max_age_us)
         self._new: NewGeneration = connection.generations.add(self.generation, layout_document(self._layout))

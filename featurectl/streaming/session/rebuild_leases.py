@@ -1,4 +1,4 @@
-"""A rebuild says every few seconds that it goes on, so that the lists of one that was killed are known and removed.
+"""A rebuild says as it begins and every few seconds that it goes on: lists of one that was killed are known and go.
 
 It says so in the online store, by the clock of the store: where a view has the record of its last push, under a name
 that no view has. Lists of which nobody ever said so are left alone. A rebuild that slept, and whose lists were removed
@@ -43,9 +43,31 @@ class RebuildLeases:
         """
         with closing(self._workspace.stream_state()) as state:
             register = state.read_register(self._place)
-        if generation not in register.named():
-            return
-        now = from_us(register.clock_us)
+        if generation in register.named():
+            self._write(generation, register.clock_us)
+
+    def announce(self, generation: Generation) -> None:
+        """Say that a rebuild goes on which has not named its lists yet: of one that is killed then they are known.
+
+        What another one has said, that was killed and whose lists would not be known any more, goes with its lists.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        for silent in self._unread(generation.view):
+            if self._said_us(silent) is not None:
+                with (
+                    closing(self._workspace.stream_state()) as state,
+                    closing(state.connect(self._place)) as connection,
+                ):
+                    if connection.generations.drop_unread(silent):
+                        state.drop_lists(self._place, silent)
+        with closing(self._workspace.stream_state()) as state:
+            clock_us = state.read_register(self._place).clock_us
+        self._write(generation, clock_us)
+
+    def _write(self, generation: Generation, clock_us: int) -> None:
+        now = from_us(clock_us)
         record = PushRecord(
             computed_at=now, watermark=None, newest_event=None, table_version=0, entities=0, rebuild_id=generation.id
         )
@@ -110,7 +132,11 @@ class RebuildLeases:
 
     @contextmanager
     def held(self, generation: Generation) -> Iterator[None]:
-        """Say every few seconds that a rebuild goes on, until this ends; what can't be said now is said later."""
+        """Say that a rebuild goes on, now and every few seconds until this ends; what can't be said then is said later.
+
+        Raises:
+            StoreError: it can't be said now.
+        """
         ends = threading.Event()
 
         def beat() -> None:
@@ -118,8 +144,7 @@ class RebuildLeases:
                 with suppress(FeaturectlError):
                     self.say(generation)
 
-        with suppress(FeaturectlError):
-            self.say(generation)
+        self.announce(generation)
         thread = threading.Thread(target=beat, name="lease of a rebuild", daemon=True)
         thread.start()
         try:

@@ -17,7 +17,7 @@ from featurectl.language.stream_places import check_streams_run
 from featurectl.registry.applied import not_applied
 from featurectl.streaming.retirement import state_name
 from featurectl.streaming.seed_events import SeededView
-from featurectl.streaming.seeding import Seeding, can_seed
+from featurectl.streaming.seeding import Seeding, can_seed, new_generation
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.rebuild_leases import RebuildLeases
@@ -127,17 +127,18 @@ def _seed(
 ) -> bool:
     """Return whether lists were made anew and are read; False: somebody else has made others."""
     before = connection.register.read_state().live(seeded.name)
-    seeding = Seeding(seeded, connection, parts.log)
+    generation = new_generation(seeded.name)
     try:
-        with leases.held(seeding.generation):
+        with leases.held(generation):  # which says so before workers write the lists: it may be killed at any moment
+            seeding = Seeding(seeded, connection, parts.log, generation=generation)
             found = _wait_for(lambda: seeding.step(connection), until_s, parts)
     except BaseException:
         with suppress(FeaturectlError):  # else workers go on writing lists that nobody reads
-            connection.generations.drop(seeding.generation)
-            leases.forget(seeding.generation)  # after the lists: by what was said they would be known for those of it
+            connection.generations.drop(generation)
+            leases.forget(generation)  # after the lists: by what was said they would be known for those of it
         raise
     with suppress(FeaturectlError):
-        leases.forget(seeding.generation)
+        leases.forget(generation)
     if not found:
         return False
     if before is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from featurectl.streaming.session.applied_streams import applied_streams
 from featurectl.streaming.session.rebuild_leases import RebuildLeases
 from featurectl.streaming.session.rebuild_views import rebuild_views
 from featurectl.workspace.workspace import Workspace
-from tests.streaming.session.swipes import Swipes
+from tests.streaming.session.swipes import LIMIT_S, Swipes
 from tests.streaming.session.test_rebuild_and_reset import generations, name_lists, ran
 
 NAMED = Generation(view="spend@1", id="a1")
@@ -37,9 +40,9 @@ def lease_us(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return int(request.param)
 
 
-def begun(root: Path, capsys: pytest.CaptureFixture[str]) -> Swipes:
+def begun(root: Path, capsys: pytest.CaptureFixture[str], online: str = "sqlite:///on.db") -> Swipes:
     """Four swipes, which a worker has taken."""
-    swipes = Swipes(root=root)
+    swipes = Swipes(root=root, online=online)
     swipes.send(4)
     assert ran(capsys, swipes, "run", "--once")[0] == 0
     return swipes
@@ -59,6 +62,62 @@ def test_a_worker_removes_lists_whose_rebuild_has_ended(
     assert ran(capsys, swipes, "run", "--once")[0] == 0
     assert generations(swipes) == (1 if (says, lease_us) == (NAMED, ENDED_US) else 2)
     assert swipes.values() == {"amount_sum_1h": 106.0, "amount_count_1h": 7}
+
+
+KILLED = """
+import os, signal, sys
+from featurectl.cli.main import main
+from featurectl.streaming.seeding import Seeding
+from featurectl.streaming.session import rebuild_leases
+
+rebuild_leases._ALIVE_US = 0  # as if the one before was killed half a minute ago
+begin = Seeding.__init__
+
+def killed(*of, **named):
+    begin(*of, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Seeding.__init__ = killed
+main(["stream", "rebuild", "spend", "-C", sys.argv[1], "-q"])
+"""
+
+
+@pytest.mark.parametrize("online", ["sqlite", "redis_url", "postgres_url"])
+def test_lists_of_a_rebuild_killed_as_it_names_them_are_known(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    online: str,
+):
+    url = "sqlite:///on.db" if online == "sqlite" else request.getfixturevalue(online)
+    swipes = begun(tmp_path, capsys, url)
+    before = generations(swipes)
+    for _ in range(2):  # of the second one the lists take the place of those of the first
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=LIMIT_S)
+        assert (ended.returncode, generations(swipes)) == (-signal.SIGKILL, before + 1)
+    monkeypatch.setattr(rebuild_leases, "_LEASE_US", ENDED_US)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    assert generations(swipes) == before
+
+
+def test_what_another_killed_rebuild_left_goes_before_it_is_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rebuild_leases, "_ALIVE_US", 0)
+    swipes = begun(tmp_path, capsys)
+    name_lists(swipes, replace=False)
+    with swipes.workspace() as workspace:
+        leases_of(workspace).say(NAMED)
+
+    def killed(*_: object, **__: object) -> None:
+        seen.append(generations(swipes))
+        raise KeyboardInterrupt
+
+    seen: list[int] = []
+    monkeypatch.setattr(Seeding, "__init__", killed)
+    assert ran(capsys, swipes, "rebuild", "spend")[0] == 130
+    assert seen == [1]
 
 
 def test_a_rebuild_says_that_it_goes_on(
