@@ -18,6 +18,26 @@ def marked_lists(view: OnlineView) -> OnlineView:
     return replace(view, view=f"lists:{view.view}")
 
 
+def rebuilt_lists(view: OnlineView) -> OnlineView:
+    """Return under which name it lies that a rebuild of a view's lists goes on."""
+    return replace(view, view=f"rebuild:{view.view}")
+
+
+def forget_lists(store: OnlineStore, view: OnlineView) -> None:
+    """Remove what is said of the lists of a view that is gone.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    for place in (marked_lists(view), rebuilt_lists(view)):
+        try:
+            is_there = store.read_push_record(place) is not None
+        except BrokenRecordError:
+            is_there = True
+        if is_there:
+            store.remove_record(place)
+
+
 def read_list_mark(store: OnlineStore, view: OnlineView) -> int:
     """Return the number of the newest erasure of which nothing is in the lists of a view, 0 where that is not known.
 

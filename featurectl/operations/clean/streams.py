@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from featurectl.language.definitions.json_form import load_source
+from featurectl.online.client.stream_asof import stream_name
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.forgotten_sources import forget_stream, named_generations
 from featurectl.operations.clean.unneeded_data import Cleaning, Leftover
+from featurectl.workspace.gone_lists import forget_lists_of
 from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ def _remove_lists(cleaning: Cleaning, source: Source) -> bool:
     with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
         if not _is_removed(cleaning, source):
             return False
+        views = [item for item in workspace.state().objects if item.kind == "feature_view"]
+        forget_lists_of(workspace, (item for item in views if stream_name(item) == source.name))
         with closing(workspace.stream_state()) as store:
             forget_stream(store, _place(cleaning, source))
         return True

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from featurectl.core.errors import StoreError
 from featurectl.language.definitions.view import FeatureView
-from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.base import Generation, StreamSource
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.session.applied_streams import AppliedStream
 
 
-def give_up_removed(
-    connection: StreamConnection,
-    state: StreamState,
-    place: StreamSource,
-    applied: Callable[[], AppliedStream | None],
-    removes_until: Callable[[], bool] | None,
-) -> None:
-    """Give up the generations of view versions that are not kept, or whose definition lacks what lists keep.
-
-    Their lists are removed at once, which may take minutes, until `removes_until` is true; None: a sweep removes them.
+def removed_generations(
+    connection: StreamConnection, state: StreamState, place: StreamSource, applied: Callable[[], AppliedStream | None]
+) -> tuple[list[Generation], list[Generation]]:
+    """Return the generations of view versions that are not kept, and those whose definition lacks what lists keep.
 
     What is applied is read after the generations: one that is named by then was applied, so that none is given up of
     which only this process has not heard. A source that is not applied itself is left alone.
@@ -31,17 +25,36 @@ def give_up_removed(
         StoreError: the store or the registry can't be used now.
     """
     named = connection.register.read_state().named()
-    if not named:
-        return
-    stream = applied()
+    stream = applied() if named else None
     if stream is None:
-        return
+        return [], []
+    gone, lacking = [], []
     for generation in named:
         view = stream.kept.get(generation.view)
-        if view is not None:
-            document = state.read_layout(place, generation)
-            if not document or set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:
-                continue
+        if view is None:
+            gone.append(generation)
+            continue
+        document = state.read_layout(place, generation)
+        if document and not set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:
+            lacking.append(generation)
+    return gone, lacking
+
+
+def give_up(
+    connection: StreamConnection,
+    state: StreamState,
+    place: StreamSource,
+    generations: Iterable[Generation],
+    removes_until: Callable[[], bool] | None,
+) -> None:
+    """Give up some generations.
+
+    Their lists are removed at once, which may take minutes, until `removes_until` is true; None: a sweep removes them.
+
+    Raises:
+        StoreError: the store can't be used now.
+    """
+    for generation in generations:
         connection.generations.drop(generation)
         if removes_until is not None:
             with suppress(StoreError):  # a sweep removes them later

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from typing import Final
 
 from featurectl.core.errors import FeaturectlError, RunningError
@@ -19,6 +18,7 @@ from featurectl.core.units import SECOND_US, from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView, PushRecord
 from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.online.list_marks import rebuilt_lists
 from featurectl.online.row_places import online_view
 from featurectl.online.stream_state.base import Generation, StreamSource
 from featurectl.workspace.workspace import Workspace
@@ -155,5 +155,4 @@ class RebuildLeases:
 
     def _record_place(self, generation: Generation) -> OnlineView:
         view, version = self._views[generation.view], int(generation.view.rpartition("@")[2])
-        place = online_view(view, version, self._workspace.project, self._workspace.environment.name)
-        return replace(place, view=f"rebuild:{place.view}")
+        return rebuilt_lists(online_view(view, version, self._workspace.project, self._workspace.environment.name))

@@ -32,7 +32,7 @@ from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.predictions import EventPredictor, NoPredictor, PredictorFactory
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import FATAL, RunOptions, run_worker
-from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
+from featurectl.streaming.session.applied_lists import give_up, lacking_views, removed_generations
 from featurectl.streaming.session.applied_streams import AppliedStream, reader_group
 from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.lent_reader import LentReader
@@ -45,6 +45,7 @@ from featurectl.streaming.topics.first_use import open_topic
 from featurectl.streaming.worker import StreamWorker, WorkerStream
 from featurectl.streaming.worker_counts import WorkerCounts
 from featurectl.streaming.worker_pace import WorkerPace
+from featurectl.workspace.gone_lists import forget_lists_of
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -213,13 +214,15 @@ class StreamSession:
 
     def _give_up_removed(self, connection: StreamConnection, state: StreamState) -> None:
         """Give up lists of what is not applied; their removal is waited for only where no sweep comes after it."""
-        give_up_removed(
-            connection,
-            state,
-            self._place,
-            lambda: self._setting.applied().get(self.source),
-            self._turn_ends.is_set if self._setting.once else None,
+        workspace, until = self._setting.workspace, self._turn_ends.is_set if self._setting.once else None
+        gone, lacking = removed_generations(
+            connection, state, self._place, lambda: self._setting.applied().get(self.source)
         )
+        if gone:  # first what is said of their lists: nobody would know of it without them
+            names = {of.view for of in gone}
+            views = [item for item in workspace.state().objects if item.kind == "feature_view"]
+            forget_lists_of(workspace, (item for item in views if f"{item.name}@{item.version}" in names))
+        give_up(connection, state, self._place, [*gone, *lacking], until)
 
     def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:
         workspace = self._setting.workspace
