@@ -9,10 +9,10 @@ from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.core.units import instant_us
 from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
+from featurectl.online.client.erased_reads import SuspectKeys
 from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.codec import pack_key
-from featurectl.online.erased_keys import erased_until
 from featurectl.online.future_pushes import latest_at, tell_ahead
 from featurectl.online.list_marks import marked_lists
 from featurectl.online.read import Answer, ViewReader
@@ -61,13 +61,11 @@ def hidden_keys(workspace: Workspace, read: ReadView) -> Callable[[bytes], bool]
     restored.
     """
     entity, erasures = read.view.entity, workspace.erasures()
-    newest = 0 if entity is None else erasures.newest_of(entity.name)
-    place = marked_lists(read.online) if read.view.source.is_stream else read.online
-    record = workspace.online().read_push_record(place) if newest else None
-    if entity is None or not newest or (record is not None and record.erased >= newest):
+    if entity is None or not erasures.of(entity.name):
         return lambda _: False
-    find = erased_until(erasures, entity.name, read.view.key_types)
-    return lambda key: find(key) is not None
+    place = marked_lists(read.online) if read.view.source.is_stream else read.online
+    find = SuspectKeys(erasures, entity.name, read.view.key_types).since(workspace.online().read_push_record(place))
+    return lambda key: find is not None and find(key) is not None
 
 
 def _read_lists(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from featurectl.api.clients import open_client
+from featurectl.online.row_places import online_view
 from featurectl.workspace.open import open_workspace
 from tests.erasure.erasing import bury
 from tests.model_shop import VIEWS, Shop, open_shop
@@ -37,6 +39,19 @@ def test_a_row_that_is_still_there_is_not_answered(shop: Shop):
     assert read(shop, "k2") == [before[1]]
     shop.run("push")
     assert read(shop, "k1", "k2") == [None, before[1]]
+
+
+def test_who_came_back_is_answered_while_others_are_erased(shop: Shop):
+    before = read(shop, "k1", "k2")
+    with open_workspace(shop.root, None, None, "applied") as workspace:
+        number = bury(workspace, "key", {"k": "k1"}).number
+        store, view = workspace.online(), online_view(workspace.repo.views["v"], 1, "shop", "dev")
+        record = store.read_push_record(view)
+        assert record is not None
+        store.write_push_record(view, replace(record, erased=number))  # so that the row is one of later
+        assert read(shop, "k1", "k2") == before
+        bury(workspace, "key", {"k": "k2"})
+    assert read(shop, "k1", "k2") == [before[0], None]
 
 
 def test_nothing_is_looked_up_once_a_push_knew_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,7 @@ from featurectl.api.clients import open_async_client, open_client
 from featurectl.cli.main import main
 from featurectl.online.list_marks import read_list_mark
 from featurectl.online.row_places import online_view
+from tests.erasure.erasing import bury
 from tests.erasure.test_streams import CANARY, count, erase, left, run_once
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import Swipes, wait_for
@@ -93,6 +94,34 @@ def test_clients_answer_nothing_of_a_restored_list(swipes: Swipes, ask: Callable
     swipes.send(1, card=CANARY)
     run_once(swipes)
     assert ask(swipes)[:2] == [1, 3]
+
+
+@pytest.mark.parametrize("ask", [by_client, by_async_client], ids=["client", "async client"])
+def test_who_came_back_is_answered_while_others_are_erased(swipes: Swipes, ask: Callable[[Swipes], Counts]):
+    swipes.send(4, card=CANARY)
+    swipes.send(2)
+    run_once(swipes)
+    erase(swipes)
+    swipes.send(1, card=CANARY)
+    run_once(swipes)
+    before = ask(swipes)
+    assert before[:2] == [1, 3]
+    with swipes.workspace() as workspace:
+        bury(workspace, "card", {"card": "c1"})  # an erasure that has not come to the lists yet
+    assert ask(swipes) == [1, before[2], before[2]]
+
+
+def test_get_answers_who_came_back_while_others_are_erased(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
+    swipes.send(4, card=CANARY)
+    swipes.send(2)
+    run_once(swipes)
+    erase(swipes)
+    swipes.send(1, card=CANARY)
+    run_once(swipes)
+    with swipes.workspace() as workspace:
+        bury(workspace, "card", {"card": "c1"})
+    found = by_get(swipes, capsys)
+    assert found == [1, found[2], found[2]]
 
 
 def test_get_answers_nothing_of_a_restored_list(swipes: Swipes, capsys: pytest.CaptureFixture[str]):

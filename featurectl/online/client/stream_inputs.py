@@ -25,6 +25,7 @@ from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow, EntityRows
+from featurectl.online.erased_keys import ErasedUntil
 from featurectl.online.stream_state.base import (
     NO_LIST,
     EntityList,
@@ -118,8 +119,9 @@ class StreamInputs:
         """Return lists without those of erased keys, of views of which the store says not that it is clean of them."""
         for source, suspects in self.erased.items():
             for view in suspects:
-                if not view.are_clean(pushes):
-                    found = {**found, source: _hidden(view, question.asks[source][view.place], found[source])}
+                if (until := view.suspects(pushes)) is not None:
+                    place = view.place
+                    found = {**found, source: _hidden(place, until, question.asks[source][place], found[source])}
         return found
 
     def unknown_layouts(self, found: ListsFound) -> list[UnknownLayout]:
@@ -224,14 +226,14 @@ def _distinct(packed: Sequence[bytes | None]) -> list[bytes]:
     return cast("list[bytes]", [*keys])
 
 
-def _hidden(view: SuspectLists, ask: ListsAsk, answers: Sequence[ListsAnswer]) -> Sequence[ListsAnswer]:
-    """Return answers in which the lists of erased keys of a view are empty."""
-    answer = answers[view.place]
+def _hidden(place: int, until: ErasedUntil, ask: ListsAsk, answers: Sequence[ListsAnswer]) -> Sequence[ListsAnswer]:
+    """Return answers in which the lists of erased keys of the view at a place are empty."""
+    answer = answers[place]
     if answer.lists is None:
         return answers
     pairs = zip(ask.entities, answer.lists, strict=True)
-    lists = [NO_LIST if one is not None and view.until(key) else one for key, one in pairs]
-    return [answer._replace(lists=lists) if place == view.place else each for place, each in enumerate(answers)]
+    lists = [NO_LIST if one is not None and until(key) else one for key, one in pairs]
+    return [answer._replace(lists=lists) if each is answer else each for each in answers]
 
 
 def _rows_or_errors(
