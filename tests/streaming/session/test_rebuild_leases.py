@@ -21,7 +21,7 @@ from featurectl.streaming.session.applied_streams import applied_streams
 from featurectl.streaming.session.rebuild_leases import RebuildLeases
 from featurectl.streaming.session.rebuild_views import rebuild_views
 from featurectl.workspace.workspace import Workspace
-from tests.streaming.session.swipes import LIMIT_S, Swipes
+from tests.streaming.session.swipes import LIMIT_S, Swipes, emptied
 from tests.streaming.session.test_rebuild_and_reset import generations, name_lists, ran
 
 NAMED = Generation(view="spend@1", id="a1")
@@ -91,7 +91,7 @@ def test_lists_of_a_rebuild_killed_as_it_names_them_are_known(
     online: str,
 ):
     url = "sqlite:///on.db" if online == "sqlite" else request.getfixturevalue(online)
-    swipes = begun(tmp_path, capsys, url)
+    swipes = begun(tmp_path, capsys, emptied(url) if online == "redis_url" else url)
     before = generations(swipes)
     for _ in range(2):  # of the second one the lists take the place of those of the first
         ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=LIMIT_S)
