@@ -122,6 +122,22 @@ def test_a_list_that_is_read_again_is_kept_meanwhile(server, state, source):
 
 
 @pytest.mark.usefixtures("by_loops")
+def test_what_was_read_is_noted_once_and_goes(server, source, written):
+    asks = append_more(written)
+
+    async def read(reader):
+        for each in asks:
+            await reader.read(source, each)
+            yield len(reader._trips._read)  # noqa: SLF001
+
+    async def reads():
+        async with reading(server.url) as reader:
+            return [each async for each in read(reader)]
+
+    assert asyncio.run(reads()) == [1] * len(asks)
+
+
+@pytest.mark.usefixtures("by_loops")
 def test_a_list_that_changes_each_time_is_seldom_read_to_be_kept(server, source, written):
     async def read(reader):
         for number in range(60):
