@@ -8,6 +8,8 @@ import pytest
 
 from featurectl.online.redis import kept_lists
 from featurectl.online.redis.kept_lists import KeptLists
+from featurectl.online.redis.tracked_trip import note_sizes
+from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.received_lists import ReceivedList
 
@@ -60,6 +62,23 @@ def test_a_list_that_is_too_large_is_not_kept():
     kept.keep(b"key", LIST)
     kept.keep(b"key", [b"x" * 60_000])
     assert kept.find(b"key") is None
+
+
+def test_keys_of_lists_that_can_be_kept_are_known_once_these_were_read():
+    kept = KeptLists(100_000)
+    commands: list[RedisCommand] = [("LRANGE", key, 0, -1) for key in (b"short", b"least", b"most", b"large")]
+    note_sizes(kept, [*commands, ("HMGET", b"rows", b"field")], [999, 1_000, 50_000, 50_001, 5_000])
+    assert [key for key in (b"short", b"least", b"most", b"large", b"rows") if kept.knows(key)] == [b"least", b"most"]
+
+
+def test_keys_are_forgotten_when_lists_would_have_taken_all_the_room():
+    kept = KeptLists(100_000)
+    note_sizes(kept, [("LRANGE", b"key", 0, -1)], [10_000])
+    known = []
+    for number in range(12):
+        note_sizes(kept, [("LRANGE", b"other%d" % number, 0, -1)], [10_000])
+        known.append(kept.knows(b"key"))
+    assert known == [True] * 10 + [False] * 2
 
 
 def test_lists_that_loops_read_are_kept_in_memory_of_their_own(monkeypatch: pytest.MonkeyPatch):

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 import pytest
+import redis
 
+from featurectl.core.errors import StoreError
 from featurectl.online.redis.connect import StoreAddress
 from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_keys import list_ends
@@ -82,3 +84,15 @@ def test_each_list_comes_to_its_place_from_its_master(seed: int):
             is_whole = ask.view not in gone and marks[owners[key]] >= DONE
             assert found == (EntityList([key], {0: marks[owners[key]]}) if is_whole else None)
     assert plan.has_gone == any(found is None for answer in answers for found in answer.lists or ())
+
+
+def test_a_key_of_another_program_is_named_among_several_asks():
+    asks = [ListsAsk(view="a@1", entities=[b"1", b"2"]), ListsAsk(view="b@1", entities=[b"3", b"4"])]
+    plan = FetchPlan(SOURCE, poll(), asks, (lambda _: 0, lambda _: [b"tag"]))
+    [leg] = plan.legs.values()
+    commands = leg.commands()
+    replies = played(commands, 0, {0: DONE})
+    [place] = [i for i, command in enumerate(commands) if command[0] == "LRANGE" and b"{3}" in bytes(command[1])]
+    replies[place] = redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    with pytest.raises(StoreError, match=r"\{3\}"):
+        leg.read(ADDRESS, replies)

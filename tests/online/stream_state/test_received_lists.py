@@ -17,7 +17,7 @@ from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import NO_LIST, EntityList, ListAppend, ListsAnswer, ListsAsk
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
-from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList, in_memory
+from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList, ReceivedLists, in_memory
 from tests.online.stream_state.test_joined_lists import list_of, streams_of
 from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, Written, reading, run
 from tests.seeds import seeds_from
@@ -119,6 +119,33 @@ def test_a_list_that_is_read_again_is_kept_meanwhile(server, state, source):
         return sent
 
     assert run(server.url, read) == [20, 40, 0, 0]
+
+
+@pytest.mark.usefixtures("by_loops")
+@pytest.mark.parametrize("count", [1, 20])
+def test_new_lists_of_a_view_come_in_one_trip_and_without_objects(server, state, source, written, count):
+    asks = [ask._replace(entities=ask.entities[:count]) for [ask] in append_more(written)]
+
+    async def read(reader):
+        for ask in asks:
+            [answer] = await reader.read(source, [ask])
+            assert [answer] == state.read(source, [ask])
+            yield type(answer.lists)
+
+    async def reads():
+        async with reading(server.url) as reader:
+            return [each async for each in read(reader)]
+
+    assert asyncio.run(reads()) == [ReceivedLists] * len(asks)
+
+
+@pytest.mark.usefixtures("by_loops", "written")
+def test_what_are_no_lists_comes_over_the_usual_connections(server, source):
+    async def read(reader):
+        await reader.read_poll(source)
+        return [each._connection for each in reader._trips._receiving]  # noqa: SLF001
+
+    assert set(run(server.url, read)) == {None}
 
 
 @pytest.mark.usefixtures("by_loops")

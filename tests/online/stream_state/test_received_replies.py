@@ -136,6 +136,8 @@ async def receive_whole(seeds: Iterable[int], loops: Loops) -> int:
         found = received.objects([command for command, _ in replies])
         assert made(found) == parsed(data), seed
         check_parts(received, parsed(data), random)
+        are_lists = [command == LIST and bool(one) for (command, _), one in zip(replies, made(found), strict=True)]
+        assert [type(one) is ReceivedList for one in found] == are_lists, seed
         sized = [one for one in found if type(one) is ReceivedList]
         assert [one.size for one in sized] == [size_in_memory(one) for one in sized]
         lists += sum(type(each) is ReceivedList for each in found)
