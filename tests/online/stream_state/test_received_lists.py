@@ -17,7 +17,13 @@ from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import NO_LIST, EntityList, ListAppend, ListsAnswer, ListsAsk
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
-from featurectl.online.stream_state.received_lists import ReceivedElements, ReceivedList, ReceivedLists, in_memory
+from featurectl.online.stream_state.received_lists import (
+    ReceivedElements,
+    ReceivedList,
+    ReceivedLists,
+    in_memory,
+    kept_list,
+)
 from tests.online.stream_state.test_joined_lists import list_of, streams_of
 from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, Written, reading, run
 from tests.seeds import seeds_from
@@ -89,6 +95,37 @@ def test_lists_of_one_memory_stay_there_beside_empty_ones_and_gaps(places: Seque
     expected = [[*lists[i].elements] for i in places]
     begins = [0, *list_ends.tolist()]
     assert [[memory.take(i) for i in range(*of)] for of in pairwise(begins)] == expected
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, 40))
+def test_lists_of_any_kinds_are_put_into_one_memory(seed: int):
+    random = Random(seed)
+    lists = [[random.randbytes(random.choice([1, 9, 70])) for _ in range(random.choice([1, 2, 9]))] for _ in range(5)]
+    came = [one.elements for one in received([EntityList(each, None) for each in lists], random) if one is not None]
+    forms = random.choice(["k", "k ", "k r", "k rb"])  # kept, empty, received, or bytes
+    kinds = [random.choice(forms) for _ in lists]
+    mixed = [
+        {"k": kept_list(each), " ": (), "r": one, "b": each}[kind]
+        for kind, each, one in zip(kinds, lists, came, strict=True)
+    ]
+    if random.random() < 0.2:
+        [*mixed[0]]  # whose elements are bytes from then on
+    memory, list_ends = in_memory(mixed)
+    found = [[memory.take(i) for i in range(*of)] for of in pairwise([0, *list_ends.tolist()])]
+    assert found == [[] if kind == " " else each for kind, each in zip(kinds, lists, strict=True)]
+    assert len(memory.words) == len(memory.octets) - 7
+    assert all(end + 16 <= len(memory.octets) for end in memory.ends.tolist())
+
+
+def test_kept_lists_are_put_side_by_side_without_objects(monkeypatch: pytest.MonkeyPatch):
+    lists = [[b"head%d" % place, b"record"] for place in range(3)]
+    kept = [kept_list(each) for each in lists]
+
+    def take(_: ReceivedElements, element: int) -> bytes:
+        raise AssertionError(element)
+
+    monkeypatch.setattr(ReceivedElements, "take", take)
+    in_memory([kept[0], (), kept[1], kept[2]])
 
 
 def kinds(found: Sequence[ListsAnswer]) -> set[type]:

@@ -110,6 +110,7 @@ def check_parts(found: ReceivedReplies, said: list[Any], random: Random) -> None
     assert (lists is None) == (not expected or any(type(each) is not list or None in each for each in expected))
     if lists is not None:
         assert lists == [EntityList(each, None) if each else NO_LIST for each in expected]
+        assert lists != [*lists, NO_LIST]
         memory, list_ends = lists[1:].elements()
         assert [memory.take(i) for i in range(len(memory.ends))] == [*chain.from_iterable(expected[1:])]
         assert list_ends.tolist() == [*accumulate(map(len, expected[1:]))]
