@@ -24,6 +24,7 @@ from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.layout import ListLayout, layout_of
 from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.many_lists import ManyLists
+from featurectl.online.stream_state.received_lists import kept_list
 from featurectl.online.stream_state.record import EventRecord, pack_record
 from featurectl.serving.compile_lists import COMPILER
 from tests.online.stream_state.events import BEGIN, SECOND, view_of
@@ -224,6 +225,31 @@ def test_lists_that_are_known_come_beside_those_that_loops_read(loops: Loops, mo
         rows = found.rows() if isinstance(found, ListColumns) else found
         assert [one and one.values for one in rows] == [[0.1 * lists.index(one)] for one in some]
     assert known_answers.HELD.known - before == 5
+
+
+def test_what_lists_said_at_once_is_known_of_each_as_long_as_it_holds(loops: Loops, monkeypatch: pytest.MonkeyPatch):
+    feature = Feature(name="total", op="sum", column="amount", dtype="float64", window_us=600 * SECOND)
+    layout = ListLayout(kind="event", inputs={"amount": "float64"}, span_us=600 * SECOND)
+    records = [EventRecord(0, i, BEGIN - (12 - i) * SECOND, BEGIN, 0, (), (0.1 * i,)) for i in range(12)]
+    plain = [EntityList(elements=[pack_record(record, layout)], marks=None) for record in records]
+    lists = [EntityList(kept_list(one.elements), None) if i % 2 else one for i, one in enumerate(plain)]
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(1 << 20))
+    monkeypatch.setattr(loading.LOADED, "loops", loops)
+    reader = ManyLists([feature], layout)
+    reader.read(lists[::2], BEGIN)
+    assert isinstance(reader.read(lists, BEGIN), ListColumns)  # half of them kept, half of them seen before
+    for later in [*range(0, 580, 60), *range(585, 600)]:
+        asof_us = BEGIN + later * SECOND
+        wanted = ManyLists([feature], layout).read(plain, asof_us)
+        rows = [
+            wanted.rows() if isinstance(wanted, ListColumns) else wanted,
+            reader.known.find_all(reader.known.names(lists), lists, asof_us),
+        ]
+        for number, (one, known) in enumerate(zip(*rows, strict=True)):
+            assert one is not None
+            leaves = BEGIN - (12 - number) * SECOND + 600 * SECOND
+            assert (known is None) == (asof_us >= leaves)
+            assert known is None or known[:2] == one[:2]
 
 
 @pytest.mark.long
