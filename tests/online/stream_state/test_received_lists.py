@@ -14,6 +14,8 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_stream_state
+from featurectl.online.redis.tracked_trips import TrackedTrips
+from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import NO_LIST, EntityList, ListAppend, ListsAnswer, ListsAsk
 from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.online.stream_state.compiled.reader import CompiledReader, Loops
@@ -245,6 +247,27 @@ def test_lists_that_are_new_come_beside_known_ones(server, state, source, writte
 
     first, *_, last = asyncio.run(reads())
     assert (first, last) == (new, 2)
+
+
+@pytest.mark.usefixtures("by_loops")
+def test_asof_is_read_before_lists_of_which_some_are_kept(server, source, written, monkeypatch: pytest.MonkeyPatch):
+    more = [b"i2:9%02d" % number for number in range(60)]
+    written.append(more)
+    exchange, trips = TrackedTrips.exchange, list[list[object]]()
+
+    async def noted(self: TrackedTrips, questions: list[RedisCommand]) -> Sequence[object]:
+        trips.append([command[0] for command in questions])
+        return await exchange(self, questions)
+
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+            await settled(reader)
+        monkeypatch.setattr(TrackedTrips, "exchange", noted)
+        await reader.read(source, [ListsAsk(view="spend@1", entities=[*KEYS, *more])])
+
+    run(server.url, read)
+    assert trips == [["HMGET"] + ["LRANGE"] * len(KEYS)]  # the others come over a connection of their own
 
 
 def append_more(written: Written) -> list[list[ListsAsk]]:
