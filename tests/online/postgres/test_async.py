@@ -17,15 +17,16 @@ from tests.servers.postgres import END_OTHERS, own_postgres
 from tests.servers.redis import free_port
 
 COUNT = 200
-CALLS = """
+SESSION = "test"  # of tests: the server may not have ended it yet
+CALLS = f"""
 select query, pid from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+where datname = current_database() and application_name <> '{SESSION}' and backend_type = 'client backend'
 """
 
 
 def calls(url: str) -> list[tuple[str, int]]:
-    """Return the sessions of the server that are not this one's."""
-    with psycopg.connect(url) as connection:
+    """Return the sessions of the server that are not the tests' own."""
+    with psycopg.connect(url, application_name=SESSION) as connection:
         return connection.execute(CALLS).fetchall()
 
 
@@ -47,7 +48,7 @@ def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(postgres_url):
 
 def test_what_is_asked_in_one_turn_is_one_statement(postgres_url):
     of = filled(postgres_url, COUNT)
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(postgres_url, application_name=SESSION) as connection:
         connection.execute(END_OTHERS)  # the server may not have ended all of who wrote
 
     async def main():
