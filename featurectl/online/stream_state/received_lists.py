@@ -73,9 +73,10 @@ class ReceivedList(Sequence[bytes]):
     __hash__ = None  # type: ignore[assignment]
 
     def _all(self) -> list[bytes]:
+        of = self.of  # before it is looked what was made: another thread may let go of the memory meanwhile
         if self._made is None:
-            assert self.of is not None, "a list has memory until its elements are made"
-            self._made = [self.of.take(element) for element in range(self.first, self.end)]
+            assert of is not None, "a list has memory until its elements are made"
+            self._made = [of.take(element) for element in range(self.first, self.end)]
             if self.beginning:
                 self.of = None
         return self._made
