@@ -96,14 +96,19 @@ def test_clients_answer_nothing_of_a_restored_list(swipes: Swipes, ask: Callable
     assert ask(swipes)[:2] == [1, 3]
 
 
-@pytest.mark.parametrize("ask", [by_client, by_async_client], ids=["client", "async client"])
-def test_who_came_back_is_answered_while_others_are_erased(swipes: Swipes, ask: Callable[[Swipes], Counts]):
+def come_back(swipes: Swipes) -> None:
+    """Erase the card of some events, and have another one come of it."""
     swipes.send(4, card=CANARY)
     swipes.send(2)
     run_once(swipes)
     erase(swipes)
     swipes.send(1, card=CANARY)
     run_once(swipes)
+
+
+@pytest.mark.parametrize("ask", [by_client, by_async_client], ids=["client", "async client"])
+def test_who_came_back_is_answered_while_others_are_erased(swipes: Swipes, ask: Callable[[Swipes], Counts]):
+    come_back(swipes)
     before = ask(swipes)
     assert before[:2] == [1, 3]
     with swipes.workspace() as workspace:
@@ -112,12 +117,7 @@ def test_who_came_back_is_answered_while_others_are_erased(swipes: Swipes, ask: 
 
 
 def test_get_answers_who_came_back_while_others_are_erased(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
-    swipes.send(4, card=CANARY)
-    swipes.send(2)
-    run_once(swipes)
-    erase(swipes)
-    swipes.send(1, card=CANARY)
-    run_once(swipes)
+    come_back(swipes)
     with swipes.workspace() as workspace:
         bury(workspace, "card", {"card": "c1"})
     found = by_get(swipes, capsys)
