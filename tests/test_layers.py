@@ -295,9 +295,9 @@ def test_a_heavy_library_stays_in_its_folder(library):
     assert wrong == []
 
 
-def test_files_stay_under_400_lines():
+def test_files_have_at_most_600_lines():
     files = [*modules(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    assert {p.relative_to(ROOT).as_posix(): n for p in files if (n := len(p.read_text().splitlines())) > 400} == {}
+    assert {p.relative_to(ROOT).as_posix(): n for p in files if (n := len(p.read_text().splitlines())) > 600} == {}
 
 
 def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
@@ -345,10 +345,10 @@ def test_classes_have_at_most_15_methods_save_a_reasoned_few():
     assert sorted(name for name in LARGE if found.get(name, 0) <= 15) == []
 
 
-def test_functions_have_at_most_40_lines():
+def test_functions_have_at_most_60_lines():
     """Each with its signature and its docstring; steps of a migration are as long as they were."""
     found = {}
     for path in modules():
         for name, lines in facts(path).lines.items() if "migrations" not in path.parts else ():
             found[f"{path.relative_to(PACKAGE).as_posix()} {name}"] = lines
-    assert {name: lines for name, lines in found.items() if lines > 40} == {}
+    assert {name: lines for name, lines in found.items() if lines > 60} == {}
