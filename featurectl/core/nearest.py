@@ -15,10 +15,10 @@ _MOST: Final = 200  # names that are all compared with a word
 _NEIGHBOURS: Final = 20  # of more: so many on each side among all, sorted by their beginnings and by their ends
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, similar: float = 0.6) -> str:
     """Return the known name that is most like a word, or an empty text when none is near; alike ones by the alphabet.
 
-    Where none is, the only one that goes on behind the word.
+    Where none is, the only one that goes on behind the word. `similar`: the least share of letters in common.
 
     >>> nearest("windw", ["op", "windows", "column"]), nearest("x", ["windows"])
     ('windows', '')
@@ -30,7 +30,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = tuple(name for name in known if len(name) <= _LONGEST)
     if len(names) > _MOST:
         names = _neighbours(word, names)
-    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "") or _only_longer(word, names)
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=similar)), "") or _only_longer(word, names)
 
 
 def _only_longer(word: str, names: tuple[str, ...]) -> str:

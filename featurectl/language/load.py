@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +17,7 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.project_file import PROJECT_FILE, environments_of, read_file, read_project
 from featurectl.language.repo import Repo
+from featurectl.language.repository_files import files_line, find_files, has_own_key, matches, patterns_of
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
@@ -43,10 +43,9 @@ from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
 from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 from featurectl.language.syntax.place import Place
 
-DATA_FOLDER: Final = "data"
-RENDERED_FOLDER: Final = "deploy"  # what `pipeline render` and `deployment render` write is YAML, too
-LEFT_OUT: Final = (DATA_FOLDER, RENDERED_FOLDER)
 NOTHING_DECLARED: Final = "FC203"
+_MOST_NAMED: Final = 5  # files without a key of ours
+_FILES_NOTE: Final = "`files:` in featurectl.yaml can list the files that are read"
 # Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
 _NEEDED: Final[Mapping[DeclaredKind, Sequence[str]]] = {
     "feature_view": ("", "entity", "source"),
@@ -140,75 +139,79 @@ def _repo(files: _Files, declared: Declarations) -> Repo:
     )
 
 
-def yaml_files(root: Path) -> Iterator[Path]:
-    """Yield every YAML file below a folder, in the order of paths, but in hidden folders, `data/` and `deploy/`."""
-    waiting = [str(root)]
-    while waiting:  # os.walk calls itself for each folder in a folder, in older versions of Python
-        folder = waiting.pop()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:  # what this user may not look into has no files for them
-            continue
-        folders = [entry for entry in entries if _is_folder(entry)]
-        yield from (Path(entry.path) for entry in entries if _is_yaml(entry.name) and not _is_folder(entry))
-        waiting += [
-            entry.path
-            for entry in reversed(folders)
-            if not entry.is_symlink() and not _is_left_out(entry.name, at_root=folder == str(root))
-        ]
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads nowhere
-        return False
-
-
-def _is_left_out(folder: str, *, at_root: bool) -> bool:
-    return folder.startswith(".") or (at_root and folder in LEFT_OUT)
-
-
-def is_read(root: Path, path: Path) -> bool:
-    """Return whether a file of this path is, or would be, one of those that a repository is read from.
-
-    >>> [is_read(Path("/repo"), Path(p)) for p in ("/repo/a/b.yaml", "/repo/a.rules", "/repo/data/a.yml", "/a.yaml")]
-    [True, False, False, False]
-    """
-    root, path = root.resolve(), path.resolve()
-    if root not in path.parents:
-        return False
-    *folders, name = path.relative_to(root).parts
-    return _is_yaml(name) and not any(f.startswith(".") for f in folders) and (folders or [""])[0] not in LEFT_OUT
-
-
-def _is_yaml(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
-
-
 def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
-    paths = list(yaml_files(root))
-    if root / PROJECT_FILE not in paths:
-        declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
-    for path in paths:
-        _read_file_of(root, path.relative_to(root).as_posix(), files, declared)
-
-
-def _read_file_of(root: Path, relative: str, files: _Files, declared: Declarations) -> None:
-    files.paths.append(relative)
-    if relative == PROJECT_FILE:
-        files.project = read_project(root, declared.report)
-        return
-    found = len(declared.report.problems)
-    node = read_file(root, relative, declared.report)
-    if node is None:
-        declared.unread |= len(declared.report.problems) > found
-    elif isinstance(node, Fields):
-        _read_lists(node, files, declared)
+    """Read featurectl.yaml and the files that belong to the repository; note which ones have no key of ours."""
+    patterns: Sequence[str] = ()
+    if (root / PROJECT_FILE).is_file() or (root / PROJECT_FILE).is_symlink():
+        files.paths.append(PROJECT_FILE)
+        files.project, patterns = read_project(root, declared.report)
     else:
+        declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
+    found = find_files(root, patterns)
+    skipped, doubtful = [], {}
+    for path in found.files:
+        at = len(declared.report.problems)
+        belongs = _read_file_of(root, path, files, declared, by_content=not patterns)
+        if belongs == "no":
+            skipped.append(path)
+        elif belongs == "perhaps" and len(declared.report.problems) > at and not patterns:
+            doubtful[path] = at
+    own = [path for path in files.paths if path != PROJECT_FILE and path not in doubtful]
+    line = files_line(patterns_of(own, [*skipped, *doubtful, *found.tool_folders]))
+    for at in doubtful.values():
+        note = f"if the file belongs to another tool, `{line}` in {PROJECT_FILE} leaves it out"
+        problem = declared.report.problems[at]
+        declared.report.problems[at] = replace(problem, notes=(*problem.notes, note))
+    if skipped:
+        declared.report.note("FC362", _skipped_text(skipped), Place(PROJECT_FILE), note=_FILES_NOTE)
+    for pattern in patterns:
+        if pattern != PROJECT_FILE and not any(matches(pattern, path) for path in found.files):
+            note = f'"{pattern}/**" matches all files in that folder' if (root / pattern).is_dir() else ""
+            message = f'"{pattern}" in files: matches no YAML file'
+            declared.report.warning("FC363", message, Place(PROJECT_FILE), note=note)
+
+
+def _skipped_text(paths: Sequence[str]) -> str:
+    """Return what is said of files without a key of ours.
+
+    >>> _skipped_text(["dvc.yaml"])
+    '1 YAML file has no key of featurectl and is not read: dvc.yaml'
+    """
+    subject = "1 YAML file has" if len(paths) == 1 else f"{len(paths):,} YAML files have"
+    verb = "is" if len(paths) == 1 else "are"
+    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    return f"{subject} no key of featurectl and {verb} not read: {', '.join(paths[:_MOST_NAMED])}{more}"
+
+
+def _read_file_of(
+    root: Path, relative: str, files: _Files, declared: Declarations, *, by_content: bool
+) -> Literal["yes", "perhaps", "no"]:
+    """Read a file, and return whether it belongs to the repository.
+
+    "no": by its content it does not, and nothing was read or reported. "perhaps": something is wrong with all of it.
+    """
+    report = Report()
+    text, node = read_file(root, relative, report)
+    is_empty = node is None and not report.problems
+    if by_content and text is not None and not is_empty and not has_own_key(None if report.problems else node, text):
+        return "no"
+    files.paths.append(relative)
+    for problem in report.problems:
+        declared.report.add(problem)
+    if node is None:
+        declared.unread |= not is_empty
+        return "perhaps"
+    if not isinstance(node, Fields):
         declared.unread = True
         message = f"a file is a mapping of lists: {', '.join(LISTS)}"
         declared.report.error("FC101", message, node.span.place)
+        return "perhaps"
+    found = len(declared.report.problems)
+    _read_lists(node, files, declared)
+    objects = sum(len(items.nodes) for items in node.nodes.values() if isinstance(items, Items))
+    incomplete = sum(problem.code == "FC103" for problem in declared.report.problems[found:])
+    is_of_lists = all(key in LISTS or did_you_mean(key, LISTS) for key in node.nodes)
+    return "perhaps" if not is_of_lists or (objects and incomplete >= objects) else "yes"
 
 
 def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:

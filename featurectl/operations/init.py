@@ -101,7 +101,7 @@ def init_repository(folder: Path, template: str, extras: Sequence[str] = ()) -> 
 
 def _check_alone(folder: Path) -> None:
     """Refuse a folder whose YAML another repository around it would read as its own."""
-    from featurectl.language.load import is_read
+    from featurectl.language.repository_files import is_read
 
     whole = folder.resolve()
     outer = next((parent for parent in whole.parents if (parent / MARKER).is_file()), None)
@@ -141,6 +141,7 @@ def write_repository(template: Path, folder: Path, project: str, extras: Sequenc
             sources = [(path, place) for place in places for path in template_files(place)]
             known: dict[str, object] = {"project": project, "template": template.name, "version": __version__}
             known |= {extra: extra in extras for extra in EXTRAS}
+            known["files"] = _files_line(folder, [path.relative_to(at).as_posix() for path, at in sources])
             files = [write_file(path, at, staged, known) for path, at in sources if not _is_kept(path.name, folder)]
             files.extend(name for name in write_schemas(staged) if not (folder / name).exists())
             check_free(folder, files)
@@ -148,6 +149,19 @@ def write_repository(template: Path, folder: Path, project: str, extras: Sequenc
     except OSError as error:
         raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
     return files
+
+
+def _files_line(folder: Path, written: Sequence[str]) -> str:
+    """Return the line of featurectl.yaml that leaves out YAML that lies in the folder already; empty: none does."""
+    from featurectl.language.repository_files import LEFT_OUT, files_line, find_files, patterns_of
+
+    found = find_files(folder) if folder.is_dir() else None
+    others = [] if found is None else [path for path in (*found.files, *found.tool_folders) if path not in written]
+    if not others:
+        return ""
+    yaml = [name for name in written if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
+    own = [name for name in yaml if name.split("/")[0] not in LEFT_OUT]
+    return files_line(patterns_of(own, others))
 
 
 @contextmanager
@@ -169,8 +183,8 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 def template_files(template: Path) -> list[Path]:
-    """Return the files of a template, hidden ones too, in order."""
-    return sorted(path for path in template.rglob("*") if path.is_file())
+    """Return the files of a template, hidden ones too, in order; not what Python compiled beside its programs."""
+    return sorted(path for path in template.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
 
 
 def write_file(source: Path, template: Path, staged: Path, known: Mapping[str, object]) -> str:

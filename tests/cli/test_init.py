@@ -12,7 +12,15 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.language.json_schema import file_schema, project_schema
-from featurectl.operations.init import NEXT, PROJECT_SCHEMA, SCHEMA, move_in, project_name, template_folder
+from featurectl.operations.init import (
+    NEXT,
+    PROJECT_SCHEMA,
+    SCHEMA,
+    move_in,
+    project_name,
+    template_files,
+    template_folder,
+)
 
 PROJECT = "project: "
 
@@ -48,6 +56,13 @@ def test_files_that_are_not_rendered_are_copied_byte_for_byte(template, tmp_path
     for name in tree(source):
         if not name.endswith(".jinja"):
             assert (tmp_path / "repo" / name).read_bytes() == (source / name).read_bytes(), name
+
+
+def test_what_python_compiled_in_the_package_is_not_copied(tmp_path):
+    (tmp_path / "a" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "a" / "x.py").touch()
+    (tmp_path / "a" / "__pycache__" / "x.cpython-311.pyc").touch()
+    assert template_files(tmp_path) == [tmp_path / "a" / "x.py"]
 
 
 def test_flights_is_the_template_where_none_is_named(tmp_path):

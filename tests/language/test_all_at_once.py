@@ -117,11 +117,11 @@ DAMAGES = {
     "a tab": lambda text: "\t- x\n" + text,
     "a quote": lambda text: text[: text.rindex("}")] + '"',
     "a brace": lambda text: text + "\n{",
-    "a list": lambda _: "- 1\n",
+    "a list": lambda text: text.split(":", 1)[1],
     "twice": lambda text: text + text,
     "an alias": lambda text: text + "\nzz: *b\n",
     "a letter": lambda text: text.replace("s:", "z:", 1),
-    "a word": lambda _: "hello\n",
+    "a word": lambda text: text.split(":")[0] + ": hello\n",
     "a mapping": lambda text: text.lstrip("\n").split(":")[0] + ": {a: b}\n",
     "no name": lambda text: text.replace("name:", "nam:", 1),
 }  # fmt: skip

@@ -135,5 +135,5 @@ def numbers(value: object) -> object:
 
 
 def test_deep_nesting_is_refused(tmp_path):
-    repo = check(tmp_path, "a: " + "[" * 900)
+    repo = check(tmp_path, "models: " + "[" * 900)
     assert [p.code for p in repo.problems if p.place.path == "x.yaml"] == ["FC005"]

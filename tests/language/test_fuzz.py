@@ -164,7 +164,7 @@ def test_after_ten_thousand_problems_nothing_more_is_checked(tmp_path):
 def test_a_file_of_more_than_a_million_values_is_not_read(most, monkeypatch, tmp_path):
     monkeypatch.setattr(reader, "MAX_EVENTS", most)
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
-    (tmp_path / "x.yaml").write_bytes(b"a: [" + b"1," * most + b"]")
+    (tmp_path / "x.yaml").write_bytes(b"models: [" + b"1," * most + b"]")
     (problem,) = json.loads(validate(tmp_path, "json")[1])["problems"]
     assert problem["code"] == "FC001"
     assert problem["message"] == f"the file holds more than {most:,} keys, values and brackets; cut it up"

@@ -79,7 +79,7 @@ def test_lists_of_lists_are_no_type_however_deep():
         ("sources:\n  - {name: s, sql: {url: sqlite:///x.db, query: 'LONG'}, event_time: at}\n", MAX_LONG_TEXT),
         ("sources:\n  - {name: s, sql: {url: 'LONG', query: select 1}, event_time: at}\n", MAX_TEXT),
         ("entities:\n  - {name: e, keys: {LONG: string}}\n", MAX_TEXT),
-        ("LONG:\n  - {}\n", MAX_TEXT),
+        ("LONG:\n  - {}\nmodels: []\n", MAX_TEXT),
     ],
 )
 def test_a_text_has_a_greatest_length(tmp_path, text, most):

@@ -13,8 +13,8 @@ TEST = "tests:\n  - name: t\n    view: delays\n"
 
 CASES = [
     # YAML
-    ("FC002", "a: «[»\n", ""),
-    ("FC002", "a: «`»b`\n", ""),
+    ("FC002", "models: «[»\n", ""),
+    ("FC002", "models: «`»b`\n", ""),
     ("FC003", STATE + "    features: [{name: x, expr: «coalesce(distance, 0)»}]\n",
      'did you mean expr: "coalesce(distance, 0)"?'),
     ("FC004", "entities:\n  - {name: x, keys: {k: string}, «name»: y}\n", ""),
@@ -163,8 +163,9 @@ def test_the_base_repository_itself_is_valid(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a: \xff", "the file is not UTF-8: byte 0xff"), (b"#" * 5_000_001, "the file is 5.0 MB; at most 5 MB are read")],
-)
+    [(b"tests: \xff", "the file is not UTF-8: byte 0xff"),
+     (b"#" * 5_000_001, "the file is 5.0 MB; at most 5 MB are read")],
+)  # fmt: skip
 def test_a_file_that_is_no_text_is_refused(tmp_path, content, message):
     (tmp_path / "x.yaml").write_bytes(content)
     repo = load(tmp_path, {"base.yaml": BASE})
@@ -172,8 +173,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, content, message):
 
 
 def test_a_control_character_is_refused_at_its_place(tmp_path):
-    repo = load(tmp_path, {"x.yaml": "a: é\x07"})
-    assert [(p.code, p.place.line, p.place.column) for p in repo.errors] == [("FC002", 1, 5)]
+    repo = load(tmp_path, {"x.yaml": "test: é\x07"})
+    assert [(p.code, p.place.line, p.place.column) for p in repo.errors] == [("FC002", 1, 8)]
 
 
 def test_an_empty_repository_says_so(tmp_path):

@@ -25,6 +25,6 @@ def test_a_password_is_in_no_message_and_in_no_suggestion(tmp_path, line, code, 
 
 def test_the_suggestions_of_other_problems_stay(tmp_path):
     (problem,) = (
-        p for p in load(tmp_path, {"featurectl.yaml": PROJECT + "proejct: x\n"}).problems if p.code == "FC102"
+        p for p in load(tmp_path, {"featurectl.yaml": PROJECT + "fiels: [x.yaml]\n"}).problems if p.code == "FC102"
     )
-    assert problem.suggestion == 'did you mean "project"?'
+    assert problem.suggestion == 'did you mean "files"?'

@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.source import Source
-from featurectl.language.load import yaml_files
+from featurectl.language.repository_files import find_files as find_yaml
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.open import check_there
 from featurectl.sources.paths import find_files
@@ -176,7 +176,7 @@ def test_folders_may_be_as_deep_as_the_system_has_them(tmp_path, where):
         os.mkdir(folder)  # noqa: PTH102 - a Path makes them by calling itself
     try:
         assert opened(tmp_path, "delta", "t").columns() == {"v": "int64"}
-        assert list(yaml_files(tmp_path)) == [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+        assert find_yaml(tmp_path).files == ("a.yaml", "b.yaml")
         assert find_files(tmp_path, ".", "csv") == []
     finally:
         for folder in reversed(deep):  # nor can all programs remove them

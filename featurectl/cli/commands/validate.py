@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def validate(
 
 def _chosen(call: Call, path: Path) -> tuple[Path, str]:
     """Return the root of the repository that a folder or a file is of, and the file's path in it, "" for a folder."""
-    from featurectl.language.load import is_read
+    from featurectl.language.repository_files import own_paths
     from featurectl.workspace.open import find_root
 
     if call.repo is not None:
@@ -61,10 +62,11 @@ def _chosen(call: Call, path: Path) -> tuple[Path, str]:
     root = find_root((path if path.is_dir() else path.parent).resolve(), above=True)
     if path.is_dir():
         return root, ""
-    if not is_read(root, path):
-        hint = "its files end in .yaml or .yml, and stand neither in data/ nor in hidden folders"
+    relative = Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
+    if relative not in own_paths(root):
+        hint = "its files end in .yaml or .yml; without `files:` they stand neither in data/ nor in hidden folders"
         raise UsageError(f"{path} is no file that the repository in {root} is read from", hint=hint)
-    return root, path.resolve().relative_to(root.resolve()).as_posix()
+    return root, relative
 
 
 def _for_ci(call: Call, problems: Sequence[Problem], seconds: float) -> dict[str, str]:

@@ -94,7 +94,6 @@ class Files:
 
     def paths(self) -> list[str]:
         """Return the paths of the repository's YAML files, relative to its root."""
-        from featurectl.language.load import yaml_files
+        from featurectl.language.repository_files import own_paths
 
-        root = self._root
-        return [path.relative_to(root).as_posix() for path in yaml_files(root)] if root else []
+        return own_paths(self._root) if self._root else []

@@ -258,6 +258,18 @@ CODES: Final[Mapping[str, Code]] = {
         "The feature was renamed, and its `aliases` keep the old name answered. Use the new one, so that the alias can "
         "go one day.",
     ),
+    "FC362": Code(
+        "YAML files of other tools are not read",
+        "None of their top-level keys is a list of featurectl, nor nearly one, so they belong to another tool: "
+        "`dvc.yaml`, `mkdocs.yml`, a compose file. `files:` in featurectl.yaml lists what is read, and ends the "
+        "guessing. Folders that hold `dbt_project.yml`, `Chart.yaml` or `pyvenv.cfg`, or are named `mlruns`, "
+        "`node_modules` or `site-packages`, are not looked into.",
+    ),
+    "FC363": Code(
+        "a pattern of `files:` matches no file",
+        "A pattern is relative to the root of the repository; `*` matches a part of one name, `**` any number of "
+        "folders. `features` alone is a file of that name: write `features/**` for all files below a folder.",
+    ),
     "FC355": Code(
         "an estimator that is not installed here",
         "Nobody can tell whether there is an estimator of this name. It is a note: a model may be trained elsewhere.",

@@ -16,7 +16,7 @@ from featurectl.language.shapes.addresses import (
     RegistryUrl,
     check_address,
 )
-from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.base import ObjectShape, listed_names
 from featurectl.language.shapes.stream import TopicsUrl, check_topic_address
 from featurectl.language.shapes.values import (
     Duration,
@@ -27,6 +27,7 @@ from featurectl.language.shapes.values import (
     NamedMapped,
     Number,
     Size,
+    Text,
 )
 
 LEAST_LOG = 16 << 20
@@ -123,3 +124,19 @@ class ProjectShape(ObjectShape):
     environments: NamedMapped[EnvironmentShape] = Field(
         description="The environments by name. The first is the default; `--env NAME` picks another."
     )
+    files: Listed[Text] = Field(
+        (),
+        description="Which YAML files are read: patterns relative to this file, where `*` is part of a name and `**` "
+        "any number of folders. Left out: all that have a key of featurectl, but not those in hidden folders, data/, "
+        "deploy/, and folders of other tools.",
+        examples=[["features/**"], ["entities.yaml", "views/**", "models/*.yaml"]],
+    )
+
+    def check_keys(self, report: Report) -> None:
+        """A pattern stays below the root."""
+        for node in listed_names(self.fields, "files"):
+            parts = node.text.split("/")
+            if ".." in parts or "" in parts or "\\" in node.text:
+                message = f'"{node.text}" is not a pattern of files'
+                note = 'a pattern is relative to the repository, with / between its parts and without ..: "features/**"'
+                report.error("FC104", message, node.span.place, note=note)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, UsageError
-from featurectl.language.load import is_read
+from featurectl.language.repository_files import is_read
 from featurectl.monitor.prometheus.grafana import render_dashboard
 from featurectl.monitor.prometheus.rules import Rules, rules_of
 from featurectl.monitor.prometheus.rules_yaml import render_rules

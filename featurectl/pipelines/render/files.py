@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.language.load import is_read
+from featurectl.language.repository_files import is_read
 from featurectl.workspace.open import find_root
 from featurectl.workspace.whole_file import write_whole
 

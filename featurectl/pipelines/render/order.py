@@ -10,8 +10,8 @@ from pathlib import Path
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.load import RENDERED_FOLDER
 from featurectl.language.repo import Repo
+from featurectl.language.repository_files import RENDERED_FOLDER
 from featurectl.pipelines.render.all_targets import Target, deployment_target, pipeline_target
 from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
 from featurectl.pipelines.render.files import FileKind, Rendering, WantedFile, write_or_check
