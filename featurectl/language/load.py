@@ -17,7 +17,7 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.project_file import PROJECT_FILE, environments_of, read_file, read_project
 from featurectl.language.repo import Repo
-from featurectl.language.repository_files import files_line, find_files, has_own_key, matches, patterns_of
+from featurectl.language.repository_files import FOREIGN, files_line, find_files, matches, patterns_of, read_if_own
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
@@ -184,22 +184,19 @@ def _skipped_text(paths: Sequence[str]) -> str:
 
 
 def _read_file_of(
-    root: Path, relative: str, files: _Files, declared: Declarations, *, by_content: bool
+    root: Path, path: str, files: _Files, declared: Declarations, *, by_content: bool
 ) -> Literal["yes", "perhaps", "no"]:
     """Read a file, and return whether it belongs to the repository.
 
     "no": by its content it does not, and nothing was read or reported. "perhaps": something is wrong with all of it.
     """
-    report = Report()
-    text, node = read_file(root, relative, report)
-    is_empty = node is None and not report.problems
-    if by_content and text is not None and not is_empty and not has_own_key(None if report.problems else node, text):
+    before = len(declared.report.problems)
+    node = read_if_own(root, path, declared.report) if by_content else read_file(root, path, declared.report)[1]
+    if node == FOREIGN:
         return "no"
-    files.paths.append(relative)
-    for problem in report.problems:
-        declared.report.add(problem)
+    files.paths.append(path)
     if node is None:
-        declared.unread |= not is_empty
+        declared.unread |= len(declared.report.problems) > before
         return "perhaps"
     if not isinstance(node, Fields):
         declared.unread = True

@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import WORDS
 from featurectl.core.nearest import nearest
 from featurectl.language.problems.report import Report
-from featurectl.language.project_file import PROJECT_FILE, read_project
+from featurectl.language.project_file import PROJECT_FILE, read_file, read_project
 from featurectl.language.shapes.objects import LISTS
 from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 
@@ -40,6 +40,7 @@ _MEANT: Final = {
     if word
 }
 
+FOREIGN: Final = "foreign"
 Pattern = tuple[str, ...]
 
 
@@ -90,9 +91,25 @@ def find_files(root: Path, patterns: Sequence[str] = ()) -> FoundFiles:
 
 
 def own_paths(root: Path) -> list[str]:
-    """Return the paths of the files that a repository is read from, featurectl.yaml first, as far as names tell."""
+    """Return the paths of the files that a repository is read from, featurectl.yaml first."""
     _, patterns = read_project(root, Report())
-    return [PROJECT_FILE, *find_files(root, patterns).files]
+    files = find_files(root, patterns).files
+    return [PROJECT_FILE, *(path for path in files if patterns or read_if_own(root, path, Report()) is not FOREIGN)]
+
+
+def read_if_own(root: Path, path: str, report: Report) -> Node | Literal["foreign"] | None:
+    """Return what a file holds, None when it is empty or can't be read, `FOREIGN` when it has no key of ours.
+
+    What is wrong with a file that is not foreign goes to the report.
+    """
+    found = Report()
+    text, node = read_file(root, path, found)
+    is_empty = node is None and not found.problems
+    if text is not None and not is_empty and not _has_own_key(None if found.problems else node, text):
+        return FOREIGN
+    for problem in found.problems:
+        report.add(problem)
+    return node
 
 
 def _after(patterns: Iterable[Pattern], name: str) -> frozenset[Pattern]:
@@ -153,13 +170,13 @@ def is_read(root: Path, path: Path) -> bool:
     return not any(_is_left_out(folder, at_root=at == 0) for at, folder in enumerate(folders))
 
 
-def has_own_key(node: Node | None, text: str) -> bool:
+def _has_own_key(node: Node | None, text: str) -> bool:
     r"""Return whether a file declares something, or tries to; `node` is what it holds, None: it is not our YAML.
 
     Then a word at the beginning of a line of its `text` tells. A misspelt list counts, and so does an object that
     stands there without its list.
 
-    >>> has_own_key(None, "stages:\n  a: &x"), has_own_key(None, "modles:\n  - name: &x"), has_own_key(None, "- a")
+    >>> _has_own_key(None, "stages:\n  a: &x"), _has_own_key(None, "modles:\n  - name: &x"), _has_own_key(None, "- a")
     (False, True, False)
     """
     if node is None:
