@@ -109,18 +109,26 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 
 
 def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:
-    """Return the row of a view; of one that nothing was pushed of, with the older version that is served meanwhile."""
+    """Return the row of a view; of one that was not pushed as the current version, with the one that is served."""
     served = served_meanwhile(workspace, state, row)
-    return row if served is None else replace(row, error=f"{row.error}; served: @{served}")
+    if served is None:
+        return row
+    if row.error:
+        return replace(row, error=f"{row.error}; served: @{served}")
+    return replace(
+        row, note=f"{row.note}; " * bool(row.note) + f"not pushed since it is current again; served: @{served}"
+    )
 
 
 def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> int | None:
-    """Return the older version that a view is read by where nothing was pushed of its newest; None: there is none."""
+    """Return the version that a view is read by where its current one was not pushed as that; None: there is none."""
     from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
     from featurectl.online.client.pushed_versions import read_pushed, served_version
 
     newest = state.current("feature_view", row.name)
-    if row.error not in (NOT_MATERIALIZED, NOT_PUSHED) or newest is None or newest.version != row.version:
+    if newest is None or newest.version != row.version or row.error not in ("", NOT_MATERIALIZED, NOT_PUSHED):
+        return None
+    if not any(o.kind == "feature_view" and o.name == row.name and not o.current for o in state.objects):
         return None
     try:
         place = (row.name, newest.version)

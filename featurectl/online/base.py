@@ -58,6 +58,8 @@ class PushRecord:
     source's with their types, where the view's definition does not say them all: who reads needs no offline table.
     `erased` is the number of the newest tombstone that the push knew: of keys that were erased later, or when the store
     is a restored one, rows may be there still.
+    `applied_at` is when the version had become current as the push knew it (None: not known): of a version that is
+    current again, readers by name wait for a push that knows it.
     """
 
     computed_at: datetime
@@ -70,6 +72,7 @@ class PushRecord:
     kept_until: datetime | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     erased: int = 0
+    applied_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

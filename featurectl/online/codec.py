@@ -137,6 +137,7 @@ def pack_record(record: PushRecord) -> bytes:
     }
     fields |= {"columns": dict(record.columns)} if record.columns else {}
     fields |= {"erased": record.erased} if record.erased else {}
+    fields |= {"applied_at": instant_us(record.applied_at)} if record.applied_at else {}
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -169,6 +170,7 @@ def _unpacked_record(data: bytes) -> PushRecord:
         kept_until=_instant_or_none(kept_until),
         columns=typed_columns(fields.get("columns", {})),
         erased=_natural(fields.get("erased", 0)),
+        applied_at=_instant_or_none(fields.get("applied_at")),
     )
 
 

@@ -42,6 +42,9 @@ def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Statist
 
 
 def _measured(change: Change, view: FeatureView, plan: Plan, measured: StatisticsStores) -> Change:
+    if change.resumes:
+        table = measured.offline().table(view.name, change.new_version or 0, view.key_types)
+        return change if table.coverage() is not None else replace(change, effort=_first(view, measured))
     effort = _effort(change, view, plan, measured)
     lost = "" if change.old_version is None or effort.rows is None else _lost(change, view, measured)
     return replace(change, effort=effort, notes=(*change.notes, lost) if lost else change.notes)

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from typing import Final
 
 from featurectl.core.kinds import OBJECT_KINDS
-from featurectl.identity.registered_kinds import REGISTERED
+from featurectl.identity.registered_kinds import REGISTERED, Registrable
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
 from featurectl.plan.plan import Change
 from featurectl.plan.retype import LearnedTypes, find_misfits, learned_types, with_source_types
-from featurectl.plan.view_changes import change_view, last_version, staying
+from featurectl.plan.view_changes import change_view, last_version, means_the_same, staying
 from featurectl.registry.base import SeenColumns
 from featurectl.registry.lineage import bound_versions, view_users
 from featurectl.registry.state import CHAMPION, ObjectVersion, State
@@ -52,7 +52,8 @@ def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
     old = state.current(item.kind, item.name)
     if old is None:
         version = last_version(state, item.kind, item.name) + 1 if item.kind == "feature_view" else 1
-        return Change(kind="new", object=item.kind, name=item.name, new_version=version)
+        added = Change(kind="new", object=item.kind, name=item.name, new_version=version)
+        return _resumed(added, item.spec, state, learned)
     new = item.version(old.version)
     kept = Change(kind="unchanged", object=item.kind, name=item.name, old_version=old.version, new_version=old.version)
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
@@ -60,7 +61,8 @@ def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
     registered, after = REGISTERED[item.kind].load(old.definition), item.spec
     before = with_source_types(registered, after, learned, old.version)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
-        return change_view(kept, before, after, state, diff_retyped(registered, before))
+        change = change_view(kept, before, after, state, diff_retyped(registered, before))
+        return _resumed(change, after, state, learned) if change.kind == "breaking" else change
     reasons = (*diff_data(before, after), *diff_metadata(before, after))
     if not reasons:
         return kept
@@ -68,6 +70,20 @@ def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
         note = f"it takes effect when {item.name} is trained again"
         return replace(kept, kind="retrain", reasons=reasons, notes=(note,))
     return replace(kept, kind="metadata", reasons=reasons)
+
+
+def _resumed(change: Change, view: Registrable, state: State, learned: LearnedTypes) -> Change:
+    """Return the change that gives a view its next version, or makes current an earlier one that means the same."""
+    if not isinstance(view, FeatureView):
+        return change
+    earlier = [o for o in state.objects if o.kind == "feature_view" and o.name == view.name and not o.current]
+    for registered in sorted(earlier, key=lambda o: o.version, reverse=True):
+        before = with_source_types(
+            REGISTERED["feature_view"].load(registered.definition), view, learned, registered.version
+        )
+        if isinstance(before, FeatureView) and means_the_same(before, view):
+            return replace(change, new_version=registered.version, resumes=True)
+    return change
 
 
 def _with_misfits(change: Change, item: DesiredObject, learned: LearnedTypes) -> Change:

@@ -57,7 +57,8 @@ class Change:
     nothing; `retrain` changes what the next training of a model makes: its inputs, label, trainer or output; `removed`
     is an object that the files leave out. Only feature views hold values, so a change of an entity or a source is
     metadata: what it does to values stands at the views that read it. `blocked` says why the
-    change can't be applied ("": it can), under `code`; the option `allow` lifts that.
+    change can't be applied ("": it can), under `code`; the option `allow` lifts that. `resumes`: the new version is one
+    that the registry has already, of the same meaning, so that its table and rows go on.
     """
 
     kind: ChangeKind
@@ -71,6 +72,7 @@ class Change:
     code: str = ""
     allow: str = ""
     effort: Effort | None = None
+    resumes: bool = False
 
     def lifted_by(self, options: Collection[str]) -> bool:
         """Return whether one of these options is the one that it waits for; a removal's may also be `KIND:NAME`."""
@@ -255,6 +257,7 @@ class ChangeJson(TypedDict):
     code: str
     allow: str
     effort: EffortJson | None
+    resumes: NotRequired[bool]  # plans in a history may be older than it
 
 
 class StageJson(TypedDict):
@@ -280,11 +283,15 @@ class AppliedJson(TypedDict):
 
 
 class WorkJson(TypedDict):
-    """A view that the next `materialize` has work with: all of its rows, or only its new features."""
+    """A view that the next `materialize` has work with: all of its rows, only its new features, or its new rows.
+
+    `resumes` stands for the last: the version was current before.
+    """
 
     view: str
     version: int
     whole: bool
+    resumes: NotRequired[bool]
     stream: NotRequired[str]  # the source whose workers keep it online
 
 
@@ -353,6 +360,7 @@ def _change(change: Change) -> ChangeJson:
         code=change.code,
         allow=change.allow,
         effort=_effort(change.effort) if change.effort else None,
+        resumes=change.resumes,
     )
 
 
@@ -391,7 +399,11 @@ def _materialize(changes: Sequence[Change], streams: Mapping[tuple[str, int], st
     for change in changes:
         if change.computes:
             version = change.new_version or 1
-            work = WorkJson(view=change.name, version=version, whole=change.kind in ("new", "breaking"))
+            goes_on = change.resumes and change.effort is None
+            whole = change.kind in ("new", "breaking") and not goes_on
+            work = WorkJson(view=change.name, version=version, whole=whole)
+            if goes_on:
+                work["resumes"] = True
             if (source := streams.get((change.name, version))) is not None:
                 work["stream"] = source
             found.append(work)

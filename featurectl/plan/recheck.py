@@ -84,8 +84,8 @@ def _differing(claimed: Mapping[ObjectKey, Change], found: Mapping[ObjectKey, Ch
     return {key for key in {*claimed, *found} if _outcome(claimed.get(key)) != _outcome(found.get(key))}
 
 
-def _outcome(change: Change | None) -> tuple[str, int | None, int | None] | None:
-    return None if change is None else (change.kind, change.old_version, change.new_version)
+def _outcome(change: Change | None) -> tuple[str, int | None, int | None, bool] | None:
+    return None if change is None else (change.kind, change.old_version, change.new_version, change.resumes)
 
 
 def _key(item: ObjectVersion) -> ObjectKey:

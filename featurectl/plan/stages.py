@@ -43,10 +43,11 @@ def _stages_of(change: Change, item: DesiredObject | None, state: State) -> list
     old = state.current(change.object, change.name)
     if item is None or change.new_version is None:
         return [Stage(action="retire", item=old)] if old else []
-    if old is None:
-        return [Stage(action="write", item=item.version(change.new_version))]
-    if old.version != change.new_version:
-        return [Stage(action="write", item=item.version(change.new_version)), Stage(action="retire", item=old)]
+    if old is None or old.version != change.new_version:
+        there = state.view(item.name, change.new_version) if change.resumes else None
+        written = item if there is None else _in_old_key_order(item, there)
+        retired = [] if old is None else [Stage(action="retire", item=old)]
+        return [Stage(action="write", item=written.version(change.new_version)), *retired]
     new = replace(_in_old_key_order(item, old).version(old.version), applied_at=old.applied_at)
     return [] if new == old else [Stage(action="write", item=replace(new, applied_at=None))]
 

@@ -69,6 +69,12 @@ def change_view(
     return replace(kept, kind=kind, reasons=reasons, notes=broken)
 
 
+def means_the_same(before: FeatureView, after: FeatureView) -> bool:
+    """Return whether two definitions of a view have the same features, each with the same values."""
+    old, new = feature_facts(before), feature_facts(after)
+    return old.keys() == new.keys() and not diff_features(old, new)
+
+
 def _renaming_breaks(view: FeatureView, renamed: Mapping[str, str], bound: Sequence[ModelVersion]) -> tuple[str, ...]:
     """Return a line on who goes on under old names and who does not, for the features that the same models read."""
     read_by: dict[str, list[tuple[str, str]]] = {}

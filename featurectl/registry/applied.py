@@ -17,9 +17,12 @@ def served_views(state: State) -> list[ObjectVersion]:
 
 
 def applied_versions(state: State) -> tuple[ModelVersion, ...]:
-    """Return the versions that are bound to views: neither retired nor of a model that was removed."""
+    """Return the versions that hold the views that they are bound to.
+
+    Those are neither rejected by gates nor retired, nor of a model that was removed.
+    """
     models = {item.name for item in state.objects if item.kind == "model" and item.current}
-    return tuple(v for v in state.model_versions if v.model in models and v.status != "retired")
+    return tuple(v for v in state.model_versions if v.model in models and v.status == "registered")
 
 
 def not_applied(state: State, kind: ObjectKind, name: str) -> UsageError:

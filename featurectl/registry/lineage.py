@@ -64,12 +64,7 @@ def _check_known(state: State, name: str, feature: str) -> None:
 
 def bound_versions(state: State, view: str, version: int) -> tuple[ModelVersion, ...]:
     """Return the trained models that read this version of a view."""
-    return tuple(m for m in _holding(state) if m.view_versions.get(view) == version)
-
-
-def _holding(state: State) -> tuple[ModelVersion, ...]:
-    """Return the versions that hold on to what they were trained on; rejected ones don't, nor do those of no model."""
-    return tuple(m for m in applied_versions(state) if m.status == "registered")
+    return tuple(m for m in applied_versions(state) if m.view_versions.get(view) == version)
 
 
 def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]:
@@ -79,7 +74,7 @@ def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]
 
 def view_users(state: State, view: str, leaving: Collection[str]) -> tuple[str, ...]:
     """Return who uses any version of a view, as a plan names them; models in `leaving` are on their way out."""
-    trained = [f"model {m.model} v{m.version}" for m in _holding(state) if view in m.view_versions]
+    trained = [f"model {m.model} v{m.version}" for m in applied_versions(state) if view in m.view_versions]
     declared = [
         f"model {o.name}"
         for o in state.objects

@@ -129,7 +129,11 @@ class SqlRegistry:
                 hold_lock(connection, state.project, lock_id)
             serial = serial_after(connection, state, hint="plan again")
             delete_objects(connection, state.project, [*change.write, *change.retire])
-            kept = [*change.write, *(replace(item, current=False) for item in change.retire)]
+            since = {(o.kind, o.name, o.version): o.applied_at for o in state.objects if o.current}
+            written = [
+                replace(o, applied_at=since.get((o.kind, o.name, o.version), o.applied_at)) for o in change.write
+            ]
+            kept = [*written, *(replace(item, current=False) for item in change.retire)]
             _insert(connection, tables.objects, [object_row(state.project, item, entry.at) for item in kept])
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
             return _load_state(connection, state.project)

@@ -34,7 +34,8 @@ class ObjectVersion:
     """One version of a registered object; only feature views have more than one.
 
     `definition` is what `language.definitions.json_form` reads back. `features` maps each feature to its data
-    fingerprint (empty but for views); `data` and `metadata` are the fingerprints of the whole object.
+    fingerprint (empty but for views); `data` and `metadata` are the fingerprints of the whole object. `applied_at` is
+    when the version became current: a change of metadata leaves it.
     """
 
     kind: ObjectKind

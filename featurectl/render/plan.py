@@ -239,7 +239,11 @@ def _versions(change: ChangeJson) -> str:
     if change["object"] != "feature_view" or change["kind"] in _IN_A_LINE:
         return ""
     old, new = change["old_version"], change["new_version"]
-    return " -> ".join(f"v{number}" for number in dict.fromkeys((old, new)) if number is not None)
+    moved = " -> ".join(f"v{number}" for number in dict.fromkeys((old, new)) if number is not None)
+    if not change.get("resumes"):
+        return moved
+    costs = "recomputed as its table was removed" if change["effort"] else "nothing is recomputed"
+    return f"{moved}, identical to v{new}, {costs}"
 
 
 def _effort(change: ChangeJson) -> str:
@@ -296,7 +300,8 @@ def _kept_online(plan: PlanJson) -> str:
 
 def _work(plan: PlanJson) -> str:
     parts = [
-        f"{work['view']}@{work['version']}" + ("" if work["whole"] else " (new features)")
+        f"{work['view']}@{work['version']}"
+        + ("" if work["whole"] else " (new rows)" if work.get("resumes") else " (new features)")
         for work in sorted(plan["materialize"], key=lambda work: (not work["whole"], work["view"]))
     ]
     rest = len(parts) - _MOST_NAMES

@@ -129,6 +129,18 @@ def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     assert shop.result("models", "promote", "m@2")["promoted"]
 
 
+def test_a_rejected_version_holds_no_views_and_can_not_be_promoted_without_them(shop):
+    shop.train(code=1, gates="min_auc: 0.99")
+    shop.change(view="{name: good, expr: good * 2}, poor", gates="")
+    shop.change(view="good, {name: poor, expr: poor * 2}")
+    before = shop.history()
+    table = shop.run("materialize").out
+    assert ("v@3" in table, "v@1" in table) == (True, False)
+    said = shop.run("models", "promote", "m@1", code=64).err
+    assert "model m version 1 can't be promoted: v@1 was retired, and nothing keeps its values up to date" in said
+    assert (shop.aliases(), shop.history()) == ({}, before)
+
+
 @pytest.mark.long
 def test_a_version_that_passed_is_not_promoted_by_gates_that_ask_more_now(shop):
     shop.train(gates="")

@@ -179,6 +179,7 @@ def test_a_push_record_survives_packing(computed, watermark, newest):
         table_version=3,
         entities=4,
         schema="ab" * 32,
+        applied_at=newest,
     )
     assert unpack_record(pack_record(record), "spend@1") == record
 

@@ -298,14 +298,47 @@ def test_versions_go_on_after_a_removal_and_after_a_way_back():
     state = state_of(*ALL)
     other = replace(DELAYS, closed="both")
     state = applied(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), state), state)
-    assert change_to(DELAYS, state).new_version == 3
+    third = replace(DELAYS, closed="none")
+    assert change_to(third, state).new_version == 3
     state = applied(plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state, "delays", "late"), state)
     assert state.current("feature_view", "delays") is None
-    back = plan_of(repo_of(*ALL), state)
+    back = plan_of(repo_of(CARRIER, ARRIVALS, third, LATEST, MODEL), state)
     assert [(c.kind, c.name, c.new_version) for c in back.changes if c.kind == "new"] == [
         ("new", "delays", 3),
         ("new", "late", 1),
     ]
+
+
+def test_a_change_that_is_reverted_goes_back_to_the_version_that_means_the_same():
+    other = replace(DELAYS, closed="both")
+    state = applied(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), state_of(*ALL)), state_of(*ALL))
+    assert state.current("feature_view", "delays").version == 2
+    plan = plan_of(repo_of(CARRIER, ARRIVALS, DELAYS, LATEST, MODEL), state)
+    change = the_change(plan)
+    assert (change.kind, change.old_version, change.new_version, change.resumes) == ("breaking", 2, 1, True)
+    assert plan.to_json()["materialize"] == [{"view": "delays", "version": 1, "whole": False, "resumes": True}]
+    assert [(s.action, s.item.version) for s in plan.stages if s.item] == [("write", 1), ("retire", 2)]
+    back = applied(plan, state)
+    assert back.current("feature_view", "delays").version == 1
+    again = the_change(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), back))
+    assert (again.old_version, again.new_version, again.resumes) == (1, 2, True)
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_removed_view_that_comes_back_goes_on_unless_a_feature_differs(is_other):
+    state = applied(plan_of(repo_of(CARRIER, ARRIVALS, LATEST), state_of(*ALL), "delays", "late"), state_of(*ALL))
+    view = replace(DELAYS, features=DELAYS.features[:2]) if is_other else DELAYS
+    (change,) = (c for c in plan_of(repo_of(CARRIER, ARRIVALS, view, LATEST), state).changes if c.name == "delays")
+    assert (change.kind, change.new_version, change.resumes) == ("new", 2 if is_other else 1, not is_other)
+
+
+def test_the_champion_of_the_version_that_is_reverted_is_asked_first():
+    other = replace(DELAYS, closed="both")
+    state = applied(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), state_of(*ALL)), state_of(*ALL))
+    models = (trained("late", 1, "delays", 2, ["count_1d"]),)
+    state = replace(state, model_versions=models, aliases={("late", "champion"): 1})
+    change = the_change(plan_of(repo_of(*ALL), state))
+    assert (change.new_version, change.code, change.allow) == (1, "FC413", "--allow-breaking delays")
 
 
 def test_a_view_without_a_reason_is_unchanged_in_any_form_of_fingerprint():

@@ -92,6 +92,18 @@ def test_a_registry_keeps_its_id(registry, open_registry):
     assert write(open_registry(), open_registry().load_state("other")).registry_id == first.registry_id
 
 
+def test_a_version_keeps_the_instant_at_which_it_became_current(registry):
+    later = [replace(ENTRY, at=AT + timedelta(hours=hours)) for hours in range(5)]
+    second = replace(VIEW, version=2)
+    state = write(registry, registry.load_state("flights"), VIEW, entry=later[0])
+    state = write(registry, state, replace(VIEW, metadata="changed"), entry=later[1])
+    assert [o.applied_at for o in state.objects] == [AT]
+    state = write(registry, state, second, retire=[state.objects[0]], entry=later[2])
+    assert [o.applied_at for o in state.objects] == [AT, later[2].at]
+    state = write(registry, state, VIEW, retire=[state.objects[1]], entry=later[3])
+    assert [(o.applied_at, o.current) for o in state.objects] == [(later[3].at, True), (later[2].at, False)]
+
+
 def test_a_version_that_is_written_again_replaces_itself(registry):
     state = write(registry, registry.load_state("flights"), VIEW)
     state = write(registry, state, replace(VIEW, metadata="changed"))

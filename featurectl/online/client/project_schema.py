@@ -20,7 +20,13 @@ from featurectl.language.resolve.feature_names import (
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
-from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
+from featurectl.online.client.pushed_versions import (
+    Pushed,
+    VersionKey,
+    is_pushed_as_current,
+    never_pushed,
+    served_version,
+)
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.client.stream_asof import absence, is_kept, stream_name
 from featurectl.online.corrupt_rows import BrokenRecordError
@@ -89,13 +95,18 @@ class ProjectSchema:
             is_named = item.kind == "feature_view" and (names is None or item.name in names)
             if not is_named or self.state.current("feature_view", item.name) != item:
                 continue
-            unknown = object()  # nobody looked whether it was pushed
-            if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
-                served = served_version(self.state, item.name, self.pushed)
-                older = f"; served: @{served.version}" if served and served != item else ""
-                label = f"{item.name}@{item.version}"
-                why = absence(label, begun) if stream_name(item) else "was never pushed"
-                lines.append(f"{label} is applied but {why}{older}")
+            place = (item.name, item.version)
+            if place not in self.pushed or not item.definition.get("online", True):  # it needs no look, or no push
+                continue
+            record = self.pushed[place]
+            if is_pushed_as_current(item, record):
+                continue
+            served = served_version(self.state, item.name, self.pushed)
+            other = f"; served: @{served.version}" if served and served != item else ""
+            label = f"{item.name}@{item.version}"
+            never = absence(label, begun) if stream_name(item) else "was never pushed"
+            why = never if record is None else "was not pushed since it is current again"
+            lines.append(f"{label} is applied but {why}{other}")
         return sorted(lines)
 
     def outdated(self) -> list[str]:

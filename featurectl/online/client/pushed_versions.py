@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from featurectl.core.dtypes import UNKNOWN
@@ -41,15 +42,32 @@ def is_event_view(state: State, place: VersionKey) -> bool:
 
 
 def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | None:
-    """Return the version of a view that is read by its name: the newest that was pushed, without one the newest.
+    """Return the version of a view that is read by its name: the current one, once it was pushed as that.
 
-    None where no such view is applied.
+    Until then it is the one that was current last of those that were pushed; without any the current one. None where
+    no such view is applied.
     """
     newest = state.current("feature_view", name)
-    if newest is None or pushed.get((name, newest.version)) is not None:
+    if newest is None or is_pushed_as_current(newest, pushed.get((name, newest.version))):
         return newest
-    older = [item for item in _older(state, newest) if pushed.get((name, item.version)) is not None]
-    return max(older, key=lambda item: item.version, default=newest)
+
+    def current_since(item: ObjectVersion) -> tuple[datetime, int]:
+        record = pushed.get((name, item.version))
+        known = record.applied_at if isinstance(record, PushRecord) else None
+        return known or item.applied_at or datetime.min.replace(tzinfo=UTC), item.version
+
+    found = [item for item in _versions(state, name) if pushed.get((name, item.version)) is not None]
+    return max(found, key=current_since, default=newest)
+
+
+def is_pushed_as_current(newest: ObjectVersion, record: LastPush) -> bool:
+    """Return whether the last push of a view's current version knew it as that.
+
+    One of before does not count: the version was replaced meanwhile, and nothing has kept its rows up since.
+    """
+    if not isinstance(record, PushRecord):
+        return record is not None
+    return record.applied_at is None or record.applied_at == newest.applied_at
 
 
 def current_places(state: State) -> list[VersionKey]:
@@ -110,7 +128,7 @@ def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Vers
 def read_pushed(
     store: RowReader, streams: OpenStreams, state: State, env: str, places: Sequence[VersionKey]
 ) -> dict[VersionKey, LastPush]:
-    """Return the last pushes of some view versions; of views whose newest was never pushed, those of older ones too.
+    """Return the last pushes of some view versions; of views whose current version was not pushed as that, of all.
 
     A view of a stream that is online is as if it had been pushed at its `asof`.
 
@@ -125,7 +143,7 @@ def read_pushed(
             found |= _taken(pushed, store.fetch_shared(state.project, env, _names(pushed)))
         for source, some in polled.items():
             found |= polled_records(streams().read_poll(source), some)
-        places = _older_places(state, places, found)
+        places = _other_places(state, places, found)
     return found
 
 
@@ -149,7 +167,7 @@ async def read_pushed_async(
             poll = await store.read_poll(source)
             begun.update(poll.live, poll.being_made)
             found |= polled_records(poll, some)
-        places = _older_places(state, places, found)
+        places = _other_places(state, places, found)
     return found
 
 
@@ -175,18 +193,14 @@ def _unpacked(place: VersionKey, data: bytes) -> PushRecord | BrokenRecordError:
         return error.with_traceback(None)
 
 
-def _older_places(state: State, places: Sequence[VersionKey], found: Pushed) -> list[VersionKey]:
-    known, older = {*places, *found}, []
+def _other_places(state: State, places: Sequence[VersionKey], found: Pushed) -> list[VersionKey]:
+    known, others = {*places, *found}, []
     for name, version in places:
         newest = state.current("feature_view", name)
-        if newest is not None and newest.version == version and found[name, version] is None:
-            older += [(name, item.version) for item in _older(state, newest)]
-    return [place for place in older if place not in known]
+        if newest is not None and newest.version == version and not is_pushed_as_current(newest, found[name, version]):
+            others += [(name, item.version) for item in _versions(state, name)]
+    return [place for place in others if place not in known]
 
 
-def _older(state: State, newest: ObjectVersion) -> list[ObjectVersion]:
-    return [
-        item
-        for item in state.objects
-        if item.kind == "feature_view" and item.name == newest.name and item.version < newest.version
-    ]
+def _versions(state: State, name: str) -> list[ObjectVersion]:
+    return [item for item in state.objects if item.kind == "feature_view" and item.name == name]

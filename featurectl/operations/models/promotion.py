@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
+from featurectl.core.units import plural
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model
 from featurectl.models.artifact import read_artifact
@@ -24,7 +25,7 @@ from featurectl.operations.training.champion import (
     evaluation_context,
     score_champion,
 )
-from featurectl.registry.applied import choose_usable, choose_version, split_name
+from featurectl.registry.applied import choose_usable, choose_version, served_views, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor
@@ -128,18 +129,32 @@ def promote_version(version: ModelVersion, context: EvaluationContext, actor: Ac
     Raises:
         TryAgainError: the aliases have moved meanwhile.
         StoreError: a table that the champion reads can't be read now.
-        UsageError: its file runs code and the command was not given --allow-pickle.
+        UsageError: its file runs code and the command was not given --allow-pickle; or a view version that it reads was
+            retired.
         DataError: FC512, a file of it is gone or is another; FC525, its features mean something else by now.
     """
     before = context.state.aliases.get((version.model, CHAMPION))
     if before == version.version:
         return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
+    _check_views_kept(version, context.state)
     results = check_gates(version, context)
     if failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
     check_usable(version, context, actor.at)
     _move_champion(version, context, actor)
     return Promotion(version=replace(version, status="registered"), before=before, gates=results, is_moved=True)
+
+
+def _check_views_kept(version: ModelVersion, state: State) -> None:
+    """See that what a version reads is kept up to date: a rejected one holds no version of a view."""
+    kept = {(item.name, item.version) for item in served_views(state)}
+    gone = sorted(f"{name}@{number}" for name, number in version.view_versions.items() if (name, number) not in kept)
+    if gone:
+        why = f"{', '.join(gone)} {plural(len(gone), 'was', 'were')} retired, and nothing keeps its values up to date"
+        raise UsageError(
+            f"model {version.model} version {version.version} can't be promoted: {why}",
+            hint=f"featurectl train {version.model}",
+        )
 
 
 def check_gates(version: ModelVersion, context: EvaluationContext) -> tuple[GateResult, ...]:

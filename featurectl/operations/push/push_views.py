@@ -118,6 +118,7 @@ def push_request(workspace: Workspace, bound: BoundView, *, full: bool = False) 
         engine=open_engine(workspace.environment),
         clock=workspace.clock,
         columns=bound.columns,
+        applied_at=bound.applied_at,
         latest=latest_push(workspace),
         full=full,
         erasures=lambda: workspace.state().erasures,

@@ -35,7 +35,7 @@ class PushRequest:
     `clock` is the real time where that is what `now` means: rows that no push sends again for a `retention` and a
     quarter may then be let go by the store. Where `now` was given they stay. `columns` are those of `PushRecord`.
     Nothing can rightly have been pushed as of later than `latest` says (None: nobody knows). `full`: every entity is
-    sent, in place of whatever is there. `erasures` reads what is erased by now.
+    sent, in place of whatever is there. `erasures` reads what is erased by now. `applied_at` is that of `PushRecord`.
     """
 
     view: FeatureView
@@ -51,6 +51,7 @@ class PushRequest:
     latest: Bound | None = None
     full: bool = False
     erasures: Callable[[], Erasures] = lambda: NOTHING_ERASED
+    applied_at: datetime | None = None
 
     def none_after(self) -> datetime:
         """Return the instant later than which nothing stays that stands in the way of a push of everything.
@@ -350,6 +351,7 @@ def _record(request: PushRequest, task: PushTask, result: PushResult) -> PushRec
         rebuild_id=task.coverage.rebuild_id,
         kept_until=min((end for end in ends if end is not None), default=None),
         columns=request.columns,
+        applied_at=request.applied_at,
     )
 
 

@@ -54,7 +54,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
             code="FC510",
             hint=f"featurectl materialize {view.name}",
         )
-    return _bound(view, registered.version, table, newest, coverage)
+    return replace(_bound(view, registered.version, table, newest, coverage), applied_at=registered.applied_at)
 
 
 def bind_at(bound: BoundView, registered: ObjectVersion, number: int, coverage: Coverage) -> BoundView:

@@ -28,8 +28,8 @@ class BoundView:
     inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
     values as the online store would have had them. `pinned`: a version that is gone is named as such. `columns`: those
     of the source as the table knows them, where the definition does not say the types of all. `computed_at` is the
-    instant as of which the table was written. `asof`: up to when a table of a stream has all events; None of others,
-    and of one whose stream has no log.
+    instant as of which the table was written, `applied_at` when the version became current. `asof`: up to when a table
+    of a stream has all events; None of others, and of one whose stream has no log.
     """
 
     view: FeatureView
@@ -43,6 +43,7 @@ class BoundView:
     columns: Mapping[str, str] = field(default_factory=dict)
     computed_at: datetime | None = None
     asof: datetime | None = None
+    applied_at: datetime | None = None
 
     @property
     def label(self) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from featurectl.core.errors import StoreError
@@ -19,6 +20,7 @@ from featurectl.registry.state import ObjectVersion, State
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.workspace.workspace import Workspace
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 KEPT_S: Final = 10.0  # readers that know an older version have so long to hear of the newest
 
 
@@ -86,7 +88,7 @@ def _older_versions(state: State, stream: AppliedStream) -> Mapping[str, Mapping
     found: dict[str, Mapping[str, FeatureView]] = {}
     for newest in state.objects:
         label = f"{newest.name}@{newest.version}"
-        if newest.kind == "feature_view" and newest.current and newest.version > 1 and label in stream.views:
+        if newest.kind == "feature_view" and newest.current and label in stream.views:
             older = [of for of in state.objects if of.kind == newest.kind and of.name == newest.name and not of.current]
             found[label] = _fitting(older, stream)
     return {label: older for label, older in found.items() if older}
@@ -94,7 +96,8 @@ def _older_versions(state: State, stream: AppliedStream) -> Mapping[str, Mapping
 
 def _fitting(older: list[ObjectVersion], stream: AppliedStream) -> Mapping[str, FeatureView]:
     found = {}
-    for item in sorted(older, key=lambda of: of.version, reverse=True):
+    newest_first = sorted(older, key=lambda of: (of.applied_at or _NEVER, of.version), reverse=True)
+    for item in newest_first:
         label = f"{item.name}@{item.version}"
         if stream_name(item) != stream.source.name or label in stream.views:
             continue
