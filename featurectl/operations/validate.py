@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
+from featurectl.language.definitions.alerts import LOGGED_METRICS
 from featurectl.language.load import NOTHING_DECLARED, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.project_file import PROJECT_FILE
@@ -50,7 +51,7 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
     if repo.files == (PROJECT_FILE,):  # as `init --template empty` leaves it: right, as far as it goes
         mild = [replace(p, severity="warning") if p.code == NOTHING_DECLARED else p for p in repo.problems]
         repo = replace(repo, problems=tuple(mild))
-    problems = [*repo.problems, *_not_run(repo, env), *_missing_estimators(repo)]
+    problems = [*repo.problems, *_not_run(repo, env), *_missing_estimators(repo), *_unlogged_alerts(repo, env)]
     problems += _dates_of_files(repo, root) if data else ()
     shown = [problem for problem in problems if warnings or problem.severity == "error"]
     ordered = sorted(shown, key=lambda problem: (problem.place.path != first, problem.sort_key()))
@@ -98,6 +99,23 @@ def _missing_estimators(repo: Repo) -> Iterator[Problem]:
                 place=place,
                 suggestion=missing.suggestion,
             )
+
+
+def _unlogged_alerts(repo: Repo, env: str | None) -> Iterator[Problem]:
+    """Yield a warning for each alert that can't be measured: the environment has no prediction log."""
+    environment = repo.environments.get(env or next(iter(repo.environments), ""))
+    if environment is None or environment.prediction_sample:
+        return
+    for alert in repo.alerts.values():
+        if alert.when.metric in LOGGED_METRICS:
+            place = repo.places.get(("alert", alert.name, "when"), repo.places["alert", alert.name])
+            message = (
+                f"{alert.when.metric} is measured on the prediction log, and environment {environment.name} has none"
+            )
+            note = (
+                "`prediction_log: {sample: 1.0}` of the environment keeps one; without it `monitor check` exits with 1"
+            )
+            yield Problem(code="FC364", severity="warning", message=message, place=place, notes=(note,))
 
 
 def _dates_of_files(repo: Repo, root: Path) -> Iterator[Problem]:

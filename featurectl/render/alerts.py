@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.units import counted, format_instant, format_iso
+from featurectl.core.units import counted, format_instant, format_iso, plural
 from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.deliver import DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation
@@ -21,6 +22,7 @@ from featurectl.render.visible import in_one_line
 
 _HEAD = ("alert", "about", "state", "value", "threshold", "since", "cause")
 _NARROW: Final = NarrowForm(last="below")
+_STATES: Final = ("pending", "not seen", "changed later and left alone", "ok", "not measured")  # beside those that fire
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
@@ -172,22 +174,28 @@ def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
 
 
 def _summary(found: EvaluationRun) -> str:
-    """Return how much fires and by how many causes, how much does not, and of how many alerts."""
+    """Return how many subjects the alerts have, each counted once by its state, and by how many causes some fire."""
     states = [(item, seen) for item in found.evaluations for seen in subjects_of(item)]
-    firing = [(item, seen) for item, seen in states if seen.state == "firing"]
-    causes = sum(item.after.status == "firing" for item in found.evaluations)
-    silenced = sum(seen.silenced for _, seen in firing)
-    counts = {
-        "pending": sum(seen.state == "pending" for _, seen in states),
-        "not seen": sum(bool(seen.error) for _, seen in states),
-        "changed later and left alone": sum(item.past for item in found.evaluations),
-        "ok": sum(seen.state in ("ok", "resolved") and seen.value is not None and not seen.error for _, seen in states),
-        "not measured": sum(_is_unmeasured(seen) for _, seen in states),
-    }
-    by = f" by {counted(causes, 'cause')}" if causes != len(firing) else ""
-    first = f"{len(firing)} firing{by}" + (f" ({silenced} silenced)" if silenced else "")
-    rest = [f"{count} {name}" for name, count in counts.items() if count]
-    return ", ".join([first, *rest]) + f" of {counted(len(found.alerts), 'alert')}."
+    counts = Counter(_counted_as(item, seen) for item, seen in states)
+    causes = sum(item.after.status == "firing" and not item.past for item in found.evaluations)
+    silenced = sum(seen.silenced and _counted_as(item, seen) == "firing" for item, seen in states)
+    by = f" by {counted(causes, 'cause')}" if causes != counts["firing"] else ""
+    first = f"{counts['firing']} firing{by}" + (f" ({silenced} silenced)" if silenced else "")
+    rest = [f"{counts[name]} {name}" for name in _STATES if counts[name]]
+    without = len(found.alerts.keys() - {item.after.alert for item in found.evaluations})
+    none = f" {counted(without, 'alert')} {plural(without, 'has', 'have')} none." if without else ""
+    subjects = f"{counted(len(found.alerts), 'alert')} with {counted(len(states), 'subject')}"
+    return f"{subjects}: {', '.join([first, *rest])}.{none}"
+
+
+def _counted_as(item: AlertEvaluation, seen: SubjectEvaluation) -> str:
+    if item.past:
+        return "changed later and left alone"
+    if seen.state == "firing":
+        return "firing"
+    if seen.error:
+        return "not seen"
+    return "not measured" if _is_unmeasured(seen) else "pending" if seen.state == "pending" else "ok"
 
 
 def _about(item: AlertEvaluation) -> str:

@@ -70,7 +70,7 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
         "",
         "told file: stale (source:orders: view:spend@1) firing",
         "",
-        "1 firing of 1 alert.",
+        "1 alert with 1 subject: 1 firing.",
     ]
     assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 1
     assert shop("monitor", "check", "--as-of", LATER)[0] == 1
@@ -97,7 +97,7 @@ def test_the_table_has_first_what_fires_and_the_json_seconds(shop):
     ]  # fmt: skip
     assert out.splitlines()[1].split()[:3] == ["stale", "source:orders", "firing"]
     assert out.endswith(
-        "told file: stale (source:orders: 3 subjects) firing\n\n3 firing by 1 cause, 3 ok of 2 alerts.\n"
+        "told file: stale (source:orders: 3 subjects) firing\n\n2 alerts with 6 subjects: 3 firing by 1 cause, 3 ok.\n"
     )
     assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
     _, out, _ = shop("monitor", "check", "--as-of", STALE, "-v")
@@ -124,7 +124,7 @@ def test_a_look_at_the_past_leaves_what_was_seen_later_and_says_so(shop):
     shop("monitor", "check", "--as-of", AN_HOUR_ON)
     code, out, _ = shop("monitor", "check", "--as-of", FRESH)
     assert (code, "firing (later)" in out) == (1, True)
-    assert out.endswith("1 firing, 1 changed later and left alone of 1 alert.\n")
+    assert out.endswith("1 alert with 1 subject: 0 firing, 1 changed later and left alone.\n")
     assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
 
 

@@ -43,10 +43,10 @@ def test_a_subject_that_is_silenced_is_marked_and_the_others_are_told(shop):
     code, out, _ = shop("monitor", "check", "--as-of", STALE)
     assert (code, "told file: stale (source:orders: 2 subjects) firing" in out) == (1, True)
     assert "  view:history@1     firing (silenced)" in out
-    assert out.endswith("3 firing by 1 cause (1 silenced) of 1 alert.\n")
+    assert out.endswith("1 alert with 3 subjects: 3 firing by 1 cause (1 silenced).\n")
     assert shop("monitor", "silence", "stale", "--for", "1h", "--subject", "source:ord*", "--as-of", STALE)[0] == 0
     code, out, _ = shop("monitor", "check", "--as-of", STALE)
-    assert (code, "3 firing by 1 cause (3 silenced) of 1 alert." in out) == (0, True)
+    assert (code, "1 alert with 3 subjects: 3 firing by 1 cause (3 silenced)." in out) == (0, True)
 
 
 def test_a_notifier_is_tried_out_by_a_message_of_no_alert(shop, monkeypatch):
@@ -81,7 +81,7 @@ def test_a_silence_is_kept_to_listed_and_ended(shop):
     assert (code, silence["until"], silence["reason"]) == (0, "2026-01-08T13:00:00Z", "a move")
     shop("monitor", "check", "--as-of", STALE)
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
-    assert (code, "firing (silenced)" in out, "1 firing (1 silenced) of 1 alert" in out) == (0, True, True)
+    assert (code, "firing (silenced)" in out, "1 alert with 1 subject: 1 firing (1 silenced)" in out) == (0, True, True)
     code, out, _ = shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)
     assert silence["id"] in out
     assert shop("monitor", "silence", "--end", silence["id"], "--as-of", AN_HOUR_ON)[0] == 0

@@ -11,7 +11,8 @@ from featurectl.cli.main import main
 
 PROJECT = """
 project: shop
-environments: {dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db"}}
+environments:
+  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", prediction_log: {sample: 1.0}}
 """
 OBJECTS = """
 entities: [{name: customer, keys: {customer: string}}]

@@ -22,6 +22,13 @@ SLA_BOUNDS: Final[tuple[SlaBound, ...]] = get_args(SlaBound)
 SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
+# Measured on what `serve` has answered: the environment's prediction log.
+LOGGED_METRICS: Final = frozenset[Metric](
+    {
+        "latency_p50", "latency_p95", "latency_p99", "error_rate", "store_errors",
+        "psi", "js", "ks", "wasserstein", "null_rate", "skew",
+    }
+)  # fmt: skip
 OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measured over no time: without `in`
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")

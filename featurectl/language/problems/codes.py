@@ -270,6 +270,12 @@ CODES: Final[Mapping[str, Code]] = {
         "A pattern is relative to the root of the repository; `*` matches a part of one name, `**` any number of "
         "folders. `features` alone is a file of that name: write `features/**` for all files below a folder.",
     ),
+    "FC364": Code(
+        "an alert that can't be measured in the environment",
+        "Latencies, error rates, store errors, drift and skew are measured on the prediction log that `serve` writes. "
+        "An environment without `prediction_log` has none, so `monitor check` there can't see what the alert is about, "
+        "and exits with 1. Give the environment a log, or leave the alert out.",
+    ),
     "FC355": Code(
         "an estimator that is not installed here",
         "Nobody can tell whether there is an estimator of this name. It is a note: a model may be trained elsewhere.",

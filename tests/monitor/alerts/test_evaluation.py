@@ -329,4 +329,4 @@ def test_what_nothing_is_measured_of_is_shown_so_with_the_reason(ledger):
     assert rows["model:late"].startswith("ok ")
     assert rows["model:churn"].startswith("not measured")
     assert rows["model:churn"].endswith("of 0 requests")
-    assert shown.splitlines()[-1] == "0 firing, 1 ok, 1 not measured of 1 alert."
+    assert shown.splitlines()[-1] == "1 alert with 2 subjects: 0 firing, 1 ok, 1 not measured."

@@ -107,7 +107,7 @@ def test_no_run_fails_because_one_before_it_has(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["pipeline", "run", "nightly"]) == 0
     said = capsys.readouterr().err
-    assert "1 firing of 1 alert" in said
+    assert "1 alert with 1 subject: 1 firing" in said
     assert "check | runs (pipeline:nightly) fires, and fails no stage: else a run would fail for one before it" in said
     assert "pipeline:nightly" in (tmp_path / "told.jsonl").read_text()
     assert main(["monitor", "check", "-q"]) == 1
@@ -123,5 +123,5 @@ def test_where_now_stands_still_runs_up_to_the_real_now_count(tmp_path, monkeypa
     assert main(["pipeline", "run", "nightly", "-q"]) == 1
     capsys.readouterr()
     assert main(["monitor", "check", "-q"]) == 0  # it is told, and ends no run by that
-    assert "1 firing of 1 alert" in capsys.readouterr().out
+    assert "1 alert with 1 subject: 1 firing" in capsys.readouterr().out
     assert "pipeline:nightly" in (tmp_path / "told.jsonl").read_text()
