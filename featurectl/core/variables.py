@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from featurectl.core.address_parameters import unknown_parameters
 from featurectl.core.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>(?:(?!\$\{)[^}])*))?\}")
@@ -15,11 +16,11 @@ _DOTTED = r"(?:\w+\.)+[\w-]*(?:credential|key|secret|token)"  # of pyiceberg: s3
 _NAMES = (
     rf"(?:(?:ssl)?(?:password|passwd|pwd)|token|secret|sig|signature|credential|(?:api|access|account)_?key|{_DOTTED})"
 )
-_SECRET = re.compile(rf"[?&]{_NAMES}=[^&]", re.IGNORECASE)
+_BARE_LOGIN = re.compile(r"[A-Za-z0-9._%+-]*:(?=[^/@\s]*@)")  # `user:password@` of an address without its scheme
 _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may be shown of it
 _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
-_QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)([^&\s'\"}}]+)", re.IGNORECASE)
+_QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)((?:\$\{{[^}}\s]*\}}|[^&\s'\"}}])+)", re.IGNORECASE)
 _NOTIFIER = re.compile(r"\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*(?:[!&]\S*\s+)*")
 _QUOTED = r"\"(?:[^\"\\]|\\.)*|'(?:[^']|'')*"  # to the closing quote, which is not among it, or the end of the line
 _IN_BLOCK = re.compile(rf"{_QUOTED}|(?:(?!\s#)[^\n])*")
@@ -84,13 +85,22 @@ def has_password(text: str) -> bool:
 
     >>> has_password("postgresql://ana:${PASSWORD}@host/db"), has_password("postgresql://ana@host:5432/db")
     (False, False)
-    >>> has_password("postgresql://ana:secret@host/db"), has_password("${URL:-postgresql:///db?password=secret}")
+    >>> has_password("postgresql://ana:secret@host/db"), has_password("ana:secret@host/db")
     (True, True)
     """
     filled = _VARIABLE.sub(lambda variable: variable["default"] or "", text)
-    login = re.search(r"://[^:/@?#]*:", filled)
-    in_login = login is not None and login.end() < filled.rfind("@")
-    return in_login or _SECRET.search(filled) is not None
+    login = re.search(r"://[^:/@?#]*:", filled) if "://" in filled else _BARE_LOGIN.match(filled)
+    return (login is not None and login.end() < filled.rfind("@")) or bool(secret_parameter(text))
+
+
+def secret_parameter(text: str) -> str:
+    """Return the name of a parameter whose value stands in a location and may be a secret; empty: there is none.
+
+    >>> secret_parameter("${URL:-snowflake://ana@acct?passcode=123456}"), secret_parameter("snowflake://a?token=${T}")
+    ('passcode', '')
+    """
+    filled = _VARIABLE.sub(lambda variable: variable["default"] or "", text)
+    return next((name for name, _ in unknown_parameters(filled)), "")
 
 
 @lru_cache(maxsize=64)  # many problems may stand in one long line
@@ -103,12 +113,16 @@ def hide_passwords(line: str) -> str:
     'registry: ${URL:-postgresql:///db?password=******}'
     >>> hide_passwords("{name: ops, pagerduty: 'key', to: x}"), hide_passwords("command: notify --api-token 'key'")
     ("{name: ops, pagerduty: '***', to: x}", 'command: notify --api-token *****')
+    >>> hide_passwords("url: ana:secret@host/db"), hide_passwords("snowflake://a?role=r&passcode=${P}x&token=${T}")
+    ('url: ana:******@host/db', 'snowflake://a?role=r&passcode=*****&token=${T}')
     >>> hide_passwords('webhook: "https://h/a,b}c"'), hide_passwords("{slack: ${URL}, to: x}")
     ('webhook: "***************"', '{slack: ${URL}, to: x}')
     """
     line = _hide_notifiers(line)
     line = _OPTION.sub(lambda found: found[1] + _stars(found[2]), line)
     without = _QUERY_WORD.sub(lambda found: found[1] + _stars(found[2]), line)  # such a value may hold an `@`
+    if "://" in without:
+        without = _TOKEN.sub(_hide_parameters, without)
     return _TOKEN.sub(_hide_login, without) if "@" in without else without
 
 
@@ -126,9 +140,21 @@ def _hide_notifiers(line: str) -> str:
     return "".join(parts) + line[place:]
 
 
+def _hide_parameters(token: re.Match[str]) -> str:
+    """Return a word of a line with the values of parameters that may be secrets as stars."""
+    text = token[0]
+    if "://" not in text or len(text) > _LONGEST_WORD:
+        return text
+    for name, value in unknown_parameters(text):
+        written = value if _VARIABLE.fullmatch(value) else value.rstrip("'\"},]")
+        text = text.replace(f"{name}={written}", f"{name}={_stars(written)}")
+    return text
+
+
 def _hide_login(token: re.Match[str]) -> str:
     """Return a word of a line with its password, which ends with the last `@`, as stars."""
-    text, found = token[0], _LOGIN.search(token[0])
+    text = token[0]
+    found = _LOGIN.search(text) if "://" in text else _BARE_LOGIN.search(text)
     end = text.rfind("@")
     if found is None or end <= found.end():
         return text

@@ -241,7 +241,9 @@ CODES: Final[Mapping[str, Code]] = {
     "FC313": Code(
         "a password in a file",
         "Files are kept and shown, and what is applied stands in the registry and in saved plans. Put the password, or "
-        "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
+        "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too. "
+        "A parameter of a URL stands in a file when its name is one that its driver needs and that is no secret "
+        "(`sslmode`, `warehouse`, `charset`); the value of any other comes from the environment.",
     ),
     **RUN,
     **TRAINERS,

@@ -15,7 +15,7 @@ from featurectl.core.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.core.memory import parse_size
 from featurectl.core.nearest import did_you_mean, did_you_mean_duration
 from featurectl.core.units import parse_duration, parse_instant
-from featurectl.core.variables import bad_variable, has_password, has_variable
+from featurectl.core.variables import bad_variable, has_password, has_variable, secret_parameter
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.rules import JsonSchema
 from featurectl.language.syntax.node import Constant, Fields, Items, Node, ScalarNode, Span
@@ -103,7 +103,10 @@ def read_environment_text(node: object, info: ValidationInfo) -> str:
 def read_address(node: object, info: ValidationInfo) -> str:
     """Return the address of a server, in which `${NAME}` may stand, unexpanded, and no password."""
     text = read_environment_text(node, info)
-    if has_password(text):
+    if name := secret_parameter(text):
+        message = f'the value of "{name}" stands in the file, and may be a secret; write ${{NAME}} in its place'
+        fail(info, "FC313", message, node)
+    elif has_password(text):
         fail(info, "FC313", "a password stands in the file; write ${NAME} in its place", node)
     return text
 
