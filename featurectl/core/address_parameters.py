@@ -43,7 +43,8 @@ _BY_SCHEME: Final[Mapping[str, str]] = {
     "iceberg": "adls.account-name downcast-ns-timestamp-to-us-on-write gcs.project-id glue.endpoint glue.id "
     "glue.region hive.kerberos-authentication prefix py-io-impl rest.signing-name rest.signing-region "
     "rest.sigv4-enabled s3.access-key-id s3.connect-timeout s3.endpoint s3.force-virtual-addressing "
-    "s3.path-style-access s3.proxy-uri s3.region s3.role-arn s3.role-session-name scope type uri warehouse oauth2-server-uri",
+    "s3.path-style-access s3.proxy-uri s3.region s3.role-arn s3.role-session-name scope type uri warehouse "
+    "oauth2-server-uri",
 }
 _ALSO: Final = {
     "mariadb": "mysql", "rediss": "redis", "clickhousedb": "clickhouse", "glue": "iceberg", "thrift": "iceberg",
