@@ -12,7 +12,7 @@ from featurectl.api.wording import SpeaksPython
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.core.progress import Progress
-from featurectl.core.units import parse_duration, parse_instant
+from featurectl.core.units import missing_day, parse_duration, parse_instant
 from featurectl.language.texts import texts_of_files
 from featurectl.online.client.clients import warn_caller
 from featurectl.workspace.open import Data, open_workspace
@@ -63,8 +63,8 @@ def instant_of(value: datetime | str | None) -> datetime | None:
         return None
     found: object = parse_instant(value) if isinstance(value, str) else value  # callers need not keep to the type
     if not isinstance(found, datetime) or found.tzinfo is None:
-        problem = "has no time zone" if isinstance(found, datetime) else "is no instant"
-        raise UsageError(f"{value!s} {problem}", hint="write it like 2013-06-01T00:00:00Z")
+        problem = f"{value!s} has no time zone" if isinstance(found, datetime) else f"{value!s} is not an instant"
+        raise UsageError(missing_day(str(value)) or problem, hint="write it like 2013-06-01T00:00:00Z")
     return found
 
 

@@ -7,6 +7,7 @@ A duration is a fixed length in whole microseconds (`_us` in names); `1d` is 24 
 from __future__ import annotations
 
 import re
+from calendar import month_name, monthrange
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -24,6 +25,8 @@ ISO_TIMESTAMP: Final = (
     r"([Zz]|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?"
 )
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_DAY: Final = re.compile(r"(\d{4})-(\d{2})-\d{2}")
+_MONTHS: Final = 12
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 MAX_DURATION_US: Final = 36_500 * DAY_US
 
@@ -128,6 +131,21 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def missing_day(text: str) -> str:
+    """Return that a text begins with a day that no calendar has; empty: it does not.
+
+    >>> missing_day("2001-09-31T00:00:00Z"), missing_day("2001-13-01"), missing_day("2001-09-30"), missing_day("soon")
+    ('2001-09-31 does not exist: September has 30 days', '2001-13-01 does not exist: a year has 12 months', '', '')
+    """
+    found = _DAY.match(text)
+    if found is None or is_date(found[0]):
+        return ""
+    year, month = int(found[1]), int(found[2])
+    if not 1 <= month <= _MONTHS:
+        return f"{found[0]} does not exist: a year has {_MONTHS} months"
+    return f"{found[0]} does not exist: {month_name[month]} has {monthrange(max(year, 1), month)[1]} days"
 
 
 def instant_us(instant: datetime) -> int:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
-from featurectl.core.units import MAX_DURATION_US, instant_us, parse_instant
+from featurectl.core.units import MAX_DURATION_US, instant_us, missing_day, parse_instant
 from featurectl.expressions.calendar import EPOCH_DAY
 from featurectl.expressions.functions import INTERVAL_UNITS
 from featurectl.expressions.syntax import NodeKind, Raw, reject
@@ -64,7 +64,8 @@ def _number(raw: Raw) -> tuple[str, Value]:
 def _timestamp(raw: Raw) -> int:
     instant = parse_instant(raw.value) if _TIMESTAMP.fullmatch(raw.value) else None
     if instant is None:
-        reject(raw, f"not a timestamp: {raw.value!r}", "write 2024-01-31 10:00:00 (UTC unless it ends in an offset)")
+        wrong = missing_day(raw.value) or f"not a timestamp: {raw.value!r}"
+        reject(raw, wrong, "write 2024-01-31 10:00:00 (UTC unless it ends in an offset)")
     return instant_us(instant)
 
 
@@ -74,7 +75,7 @@ def _date(raw: Raw) -> int:
     except ValueError:
         day = None
     if day is None:
-        reject(raw, f"not a date: {raw.value!r}", "write 2024-01-31")
+        reject(raw, missing_day(raw.value) or f"not a date: {raw.value!r}", "write 2024-01-31")
     return day.toordinal() - EPOCH_DAY
 
 

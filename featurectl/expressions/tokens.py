@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))
     |(?P<string>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"]|"")+")
-    |(?P<refused>--|/\*|==|\*\*|//|&&)
+    |(?P<refused>--|/\*|==|=>|=<|\*\*|//|&&)
     |(?P<operator><=|>=|<>|!=|\|\||::|[-+*/%=<>(),])
     |(?P<end>\Z))""",
     re.VERBOSE,
@@ -31,6 +31,8 @@ _REFUSED: Final = {
     "--": ("a comment inside an expression", "comments go into YAML, after #; for minus minus write a - (-b)"),
     "/*": ("a comment inside an expression", "comments go into YAML, after #"),
     "==": ("== is not SQL", "write ="),
+    "=>": ("=> is not an operator", "did you mean >=?"),
+    "=<": ("=< is not an operator", "did you mean <=?"),
     "**": ("** is not an operator", "write power(a, b)"),
     "//": ("// is not an operator", "write div(a, b) for whole numbers, floor(a / b) for others"),
     "&&": ("&& is not an operator", "write and"),

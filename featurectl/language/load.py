@@ -17,7 +17,15 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.project_file import PROJECT_FILE, environments_of, read_file, read_project
 from featurectl.language.repo import Repo
-from featurectl.language.repository_files import FOREIGN, files_line, find_files, matches, patterns_of, read_if_own
+from featurectl.language.repository_files import (
+    FOREIGN,
+    files_line,
+    find_files,
+    has_foreign_key,
+    matches,
+    patterns_of,
+    read_if_own,
+)
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
@@ -191,13 +199,13 @@ def _read_file_of(
     "no": by its content it does not, and nothing was read or reported. "perhaps": something is wrong with all of it.
     """
     before = len(declared.report.problems)
-    node = read_if_own(root, path, declared.report) if by_content else read_file(root, path, declared.report)[1]
+    text, node = (read_if_own if by_content else read_file)(root, path, declared.report)
     if node == FOREIGN:
         return "no"
     files.paths.append(path)
     if node is None:
         declared.unread |= len(declared.report.problems) > before
-        return "perhaps"
+        return "perhaps" if text is None or has_foreign_key(text) else "yes"
     if not isinstance(node, Fields):
         declared.unread = True
         message = f"a file is a mapping of lists: {', '.join(LISTS)}"

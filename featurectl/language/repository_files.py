@@ -94,11 +94,16 @@ def own_paths(root: Path) -> list[str]:
     """Return the paths of the files that a repository is read from, featurectl.yaml first."""
     _, patterns = read_project(root, Report())
     files = find_files(root, patterns).files
-    return [PROJECT_FILE, *(path for path in files if patterns or read_if_own(root, path, Report()) is not FOREIGN)]
+    return [PROJECT_FILE, *(path for path in files if patterns or read_if_own(root, path, Report())[1] is not FOREIGN)]
 
 
-def read_if_own(root: Path, path: str, report: Report) -> Node | Literal["foreign"] | None:
-    """Return what a file holds, None when it is empty or can't be read, `FOREIGN` when it has no key of ours.
+def has_foreign_key(text: str) -> bool:
+    """Return whether a line of a text, which is not our YAML, begins with a key that is not ours."""
+    return any(word not in _OWN for word in _KEY.findall(text.replace("\0", "")))
+
+
+def read_if_own(root: Path, path: str, report: Report) -> tuple[str | None, Node | Literal["foreign"] | None]:
+    """Return a file's text and what it holds, None when it is empty or can't be read, `FOREIGN` without a key of ours.
 
     What is wrong with a file that is not foreign goes to the report.
     """
@@ -106,10 +111,10 @@ def read_if_own(root: Path, path: str, report: Report) -> Node | Literal["foreig
     text, node = read_file(root, path, found)
     is_empty = node is None and not found.problems
     if text is not None and not is_empty and not _has_own_key(None if found.problems else node, text):
-        return FOREIGN
+        return text, FOREIGN
     for problem in found.problems:
         report.add(problem)
-    return node
+    return text, node
 
 
 def _after(patterns: Iterable[Pattern], name: str) -> frozenset[Pattern]:

@@ -24,8 +24,11 @@ _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up 
 _NARROW: Final = NarrowForm(left_out=("table", "rows read", "source up to"))
 
 
-def render_runs(runs: Sequence[ViewRun]) -> str:
-    """Return a table of what was done, what was dropped, and the totals; nothing when all failed."""
+def render_runs(runs: Sequence[ViewRun], *, quiet: bool = False) -> str:
+    """Return a table of what was done, what was dropped, and the totals; nothing when all failed.
+
+    `quiet`: without notes on what is as it should be.
+    """
     if not runs:
         return "No feature view is applied."
     if not any(run.done for run in runs):
@@ -41,7 +44,8 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
             if run.made
             else []
         )
-        lines += [f"{run.label}: {in_one_line(note)}" for note in (*_notes(run), *run.notes)]
+        notes = () if quiet else (*_notes(run), *run.notes)
+        lines += [f"{run.label}: {in_one_line(note)}" for note in notes]
     return "\n".join([*lines, "", _totals(runs)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,7 +29,6 @@ _CHANGES: Final = ("known", "event", "changes")
 _KINDS: Final = {"table": "offline table", "online": "online store"}
 _SHOWN: Final = 5
 _CHANGE_WIDTH: Final = 52  # of what changed, so that a line fits a terminal
-_YEAR: Final = len("2026-")
 
 
 def render_why(chain: Chain, cause: str, environment: str, values: EntityValues | None, *, whole: bool) -> str:
@@ -43,11 +42,11 @@ def render_why(chain: Chain, cause: str, environment: str, values: EntityValues 
 
 def explanation_page(found: ViewExplanation, *, whole: bool = False) -> Page:
     """Return the same as blocks."""
-    chain, values, year = found.chain, found.values, _year(found)
-    head, runs = _head(chain, found.cause, found.environment), _runs(chain, year)
-    page = [head, _links(chain, year), _models(chain), runs, _checks(chain)]
+    chain, values = found.chain, found.values
+    head, runs = _head(chain, found.cause, found.environment), _runs(chain)
+    page = [head, _links(chain), _models(chain), runs, _checks(chain)]
     if values is not None:
-        page += [_entity(values, year), _changes(values, year, sys.maxsize if whole else _CHANGE_WIDTH)]
+        page += [_entity(values), _changes(values, sys.maxsize if whole else _CHANGE_WIDTH)]
     return page
 
 
@@ -83,10 +82,10 @@ def _sla(chain: Chain) -> str:
     return "" if bound is None else f" (SLA {sla(bound)})"
 
 
-def _links(chain: Chain, year: int | None) -> PageBlock:
+def _links(chain: Chain) -> PageBlock:
     behind = [chain.table, *([chain.online] if chain.online else [])]
     workers = [] if chain.workers is None else _workers(chain.workers)
-    sources, behind_rows = ([_link(link, chain.now, year) for link in links] for links in (chain.sources, behind))
+    sources, behind_rows = ([_link(link, chain.now) for link in links] for links in (chain.sources, behind))
     return [PageTable(head=_LINKS, rows=[*sources, *workers, *behind_rows])]
 
 
@@ -102,12 +101,12 @@ def _workers(status: StreamStatus) -> list[list[str]]:
     return rows
 
 
-def _link(link: ChainLink, now: datetime, year: int | None) -> list[str]:
+def _link(link: ChainLink, now: datetime) -> list[str]:
     name = f"source {link.name}" if link.kind == "source" else _KINDS[link.kind]
     if link.error:
         return [name, f"ERROR: {link.error}"]
     age = link.age_us(now)
-    event, available, computed = (_short(t, year) for t in (link.newest_event, link.newest_available, link.computed_at))
+    event, available, computed = (_instant(t) for t in (link.newest_event, link.newest_available, link.computed_at))
     version = "-" if link.version is None else f"v{link.version}"
     state = "of later than now" if link.is_ahead(now) else link.verdict or "-"
     return [name, event, available, "-" if age is None else format_age(age), computed, version, state]
@@ -117,7 +116,7 @@ def _models(chain: Chain) -> PageBlock:
     return [f"models: {', '.join(chain.models) if chain.models else 'none is trained on it'}"]
 
 
-def _runs(chain: Chain, year: int | None) -> PageBlock:
+def _runs(chain: Chain) -> PageBlock:
     """Return the last runs, the newest first, and the last that failed where none of these has."""
     if chain.unread:
         return [f"runs: {in_one_line(chain.unread)}"]
@@ -126,13 +125,13 @@ def _runs(chain: Chain, year: int | None) -> PageBlock:
     shown = list(reversed(chain.runs[-_SHOWN:]))
     before = [run for run in chain.runs[:-_SHOWN] if has_failed(run)]
     failed = [] if any(has_failed(run) for run in shown) else before[-1:]
-    return [PageTable(head=_RUNS, rows=[_run(run, year) for run in [*shown, *failed]])]
+    return [PageTable(head=_RUNS, rows=[_run(run) for run in [*shown, *failed]])]
 
 
-def _run(run: RunRecord, year: int | None) -> list[str]:
+def _run(run: RunRecord) -> list[str]:
     if run.state != "ended":
-        return [_short(run.now, year), run.command, "-", "-", "-", run_line(run)]
-    cells = [_short(run.now, year), run.command, run.action or "failed", format_count(run.rows), _short(run.at, year)]
+        return [_instant(run.now), run.command, "-", "-", "-", run_line(run)]
+    cells = [_instant(run.now), run.command, run.action or "failed", format_count(run.rows), _instant(run.at)]
     return cells if run.done else [*cells, run_line(run)]
 
 
@@ -141,15 +140,15 @@ def _checks(chain: Chain) -> PageBlock:
     return [f"failed check of {h.of}: {h.label} ({h.severity})" for h in failing]
 
 
-def _entity(values: EntityValues, year: int | None) -> PageBlock:
+def _entity(values: EntityValues) -> PageBlock:
     title = " ".join(values.words)
     if values.history is None:
         return [f"{title}: {in_one_line(values.error)}"]
-    lines = [f"offline: {_clocks(values.history.now, year)}"]
+    lines = [f"offline: {_clocks(values.history.now)}"]
     if values.error:
         lines.insert(0, f"online: {in_one_line(values.error)}")
     if values.online is not None:
-        lines.insert(0, f"online: {_clocks(values.online, year)}, computed {_short(values.online.computed_at, year)}")
+        lines.insert(0, f"online: {_clocks(values.online)}, computed {_instant(values.online.computed_at)}")
     return [title, *lines, PageTable(head=_VALUES, rows=_features(values.history.now, values.online))]
 
 
@@ -162,19 +161,19 @@ def _features(offline: Answer, online: Answer | None) -> list[list[str]]:
     return rows
 
 
-def _clocks(answer: Answer, year: int | None) -> str:
+def _clocks(answer: Answer) -> str:
     if all(value.status == "NOT_FOUND" for value in answer.values.values()):
         return "no row of it"
-    return f"event {_short(answer.event_time, year)}, available {_short(answer.available_at, year)}"
+    return f"event {_instant(answer.event_time)}, available {_instant(answer.available_at)}"
 
 
-def _changes(values: EntityValues, year: int | None, width: int) -> PageBlock:
+def _changes(values: EntityValues, width: int) -> PageBlock:
     """Return what changed with each of the last rows, the newest first."""
     if values.history is None or not values.history.changes:
         return []
     before, rows = values.history.before, []
     for change in values.history.changes:
-        rows.append([_short(change.at, year), _short(change.event_time, year), _changed(before, change.values, width)])
+        rows.append([_instant(change.at), _instant(change.event_time), _changed(before, change.values, width)])
         before = change.values
     return [PageTable(head=_CHANGES, rows=rows[::-1])]
 
@@ -194,33 +193,8 @@ def _digits(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else shown_value(value)
 
 
-def _year(found: ViewExplanation) -> int | None:
-    """Return the year that all instants of the page are of, which need not be said; None where one is of another.
-
-    When a run ended is by the clock of the machine, which may be years away from the rows.
-    """
-    years = {instant.year for instant in _instants(found) if instant is not None}
-    return found.chain.now.year if years <= {found.chain.now.year} else None
-
-
-def _instants(found: ViewExplanation) -> Iterator[datetime | None]:
-    chain, values = found.chain, found.values
-    for link in (*chain.sources, chain.table, *([chain.online] if chain.online else [])):
-        yield from (link.newest_event, link.newest_available, link.computed_at)
-    yield from (run.now for run in chain.runs)
-    answers = [] if values is None else [values.online, values.history.now if values.history else None]
-    for answer in answers:
-        yield from () if answer is None else (answer.event_time, answer.available_at, answer.computed_at)
-    for change in values.history.changes if values is not None and values.history is not None else ():
-        yield from (change.at, change.event_time)
-
-
-def _short(instant: datetime | None, year: int | None) -> str:
-    """Return an instant, without its year where that is the page's."""
-    if instant is None:
-        return "-"
-    text = format_instant(instant)
-    return text[_YEAR:] if instant.year == year else text
+def _instant(instant: datetime | None) -> str:
+    return "-" if instant is None else format_instant(instant)
 
 
 def _iso(instant: datetime | None) -> str | None:

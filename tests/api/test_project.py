@@ -105,7 +105,7 @@ def test_errors_are_the_librarys_own(tmp_path):
         ({"model": "back", "sample": 2}, "sample=2 is no share"),
         ({"model": "back", "seed": -1}, "seed=-1 is no seed"),
         ({"model": "back", "since": datetime(2026, 1, 1)}, "2026-01-01 00:00:00 has no time zone"),  # noqa: DTZ001  # a time without a zone is meant
-        ({"model": "back", "since": "soon"}, "soon is no instant"),
+        ({"model": "back", "since": "soon"}, "soon is not an instant"),
         ({"model": "back", "spine": pl.DataFrame([pl.Series("x", [object()])])}, "column 'x' holds Python objects"),
     ):
         with pytest.raises(UsageError, match=told):

@@ -121,7 +121,7 @@ def test_a_part_of_the_keys_can_be_drawn():
         (["--features", "spend:*", "--spine", "plain.csv", "--at", AT], "--keys-from VIEW"),
         (["--features", "spend:*", "--keys-from", "spent"], 'did you mean "spend"'),
         (["--features", "spend:*", "--keys-from", "spend", "--at", "2027-01-01T00:00:00Z"], "has not come yet"),
-        (["--features", "spend:*", "--keys-from", "spend", "--at", "noon"], "no instant"),
+        (["--features", "spend:*", "--keys-from", "spend", "--at", "noon"], "not an instant"),
         (["--features", "spend:count_7d,spend:*", "--spine", "plain.csv"], "spend:* as spend_"),
         (["--features", "spend:* as Big", "--spine", "plain.csv"], "no prefix"),
         (["--features", "spend:*"], "--keys-from VIEW"),

@@ -45,7 +45,7 @@ def test_each_error_has_one_exit_code(error, code):
         (["train"], "Missing argument 'model'"),
         (["version", "-o", "sarif"], "version has no output 'sarif'"),
         (["version", "--color", "blue"], "no color 'blue'"),
-        (["status", "--as-of", "yesterday"], "--as-of 'yesterday' is no instant"),
+        (["status", "--as-of", "yesterday"], "--as-of 'yesterday' is not an instant"),
     ],
 )
 def test_wrong_usage_is_64_with_one_clear_line(argv, message, capsys, tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_a_range_is_filled_in_though_the_table_had_to_be_rebuilt_first(run, shop
     ("args", "said"),
     [
         (["spend", "--full", "--until", "2026-01-01T00:00:00Z"], "--full and --until"),
-        (["spend", "--since", "monday"], "'monday' is no instant"),
+        (["spend", "--since", "monday"], "'monday' is not an instant"),
         (["spend", "--since", "2026-01-02T00:00:00Z", "--until", "2026-01-01T00:00:00Z"], "the range is empty"),
         (["spend", "--until", "2026-01-01T00:00:00Z"], "spend has no table yet, and one has no end"),
     ],

@@ -183,7 +183,7 @@ def test_limits_are_of_all_features_or_of_one(drift, limits, drifting):
         (["--limit", "(scor):psi=1"], 'did you mean "score"?'),
         (["--limit", "half:wassersteim=1"], 'did you mean "wasserstein"?'),
         (["--min-rows", "0"], "--min-rows 0 is no number of rows"),
-        (["--since", "yesterday"], "'yesterday' is no instant"),
+        (["--since", "yesterday"], "'yesterday' is not an instant"),
         (["--since", "2026-01-19T00:00:00Z", "--until", "2026-01-18T00:00:00Z"], "--since is not before --until"),
         (["--batch", "s", "--since", "2026-01-19", "--until", "2026-01-18"], "--since is not before --until"),
         (["--served", "--batch", "s"], "--served or --batch: which of them?"),

@@ -11,7 +11,7 @@ HIDDEN = "postgresql://ana:*******@host/db"
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        (f"    now: {LOCATION}\n", "FC104", f'"{HIDDEN}" is no instant; write it like 2014-01-01T12:00:00Z'),
+        (f"    now: {LOCATION}\n", "FC104", f'"{HIDDEN}" is not an instant; write it like 2014-01-01T12:00:00Z'),
         (f"  {LOCATION}:\n", "FC105", f'"{HIDDEN}" is no name: lower-case letters, digits and _, a letter first'),
     ],
 )

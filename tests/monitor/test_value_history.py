@@ -43,7 +43,7 @@ def test_the_first_row_changes_what_get_says_of_an_entity_without_rows(capsys):
         ["twice", "0"],
     ]
     assert main(["why", "spend", "customer=ana", "-v", *at]) == 0
-    (first,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("01-01 10:00")]
+    (first,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("2026-01-01 10:00")]
     assert first.split("  ")[-1] == "count_7d 0 -> 1, amount_sum_7d null -> 1.25, twice 0 -> 2"
     assert main(["why", "last_order", "customer=ana", *at]) == 0
     assert "amount null -> 1.25" in capsys.readouterr().out

@@ -252,7 +252,7 @@ def test_a_state_that_has_expired_online_says_so(why):
     code, page = why("last_order", "customer=ana", as_of="2026-01-04T12:00:00Z")
     assert code == 1  # a check failed
     assert "amount   null    EXPIRED  null EXPIRED" in page
-    assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
+    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
 
 
 def test_a_page_with_instants_of_two_years_says_the_year_of_each():
@@ -325,7 +325,7 @@ def test_a_store_that_is_gone_leaves_the_rest_of_the_page(capsys):
     assert main(["why", "last_order", "customer=ana", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 1
     page = capsys.readouterr().out
     assert "\nonline store   ERROR: " in page
-    assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
+    assert "2026-01-02 12:00  2026-01-02 10:00  amount 1.25 -> 2.5" in page
 
 
 def test_before_anything_is_computed_it_says_what_to_run(applied, capsys):
@@ -340,12 +340,12 @@ def test_as_of_before_all_rows_no_age_is_negative(why):
     assert page.count("of later than now") == 2
     assert "-2" not in page.replace("2026-01-02", "").replace("2025-06-01", "")
     code, page = why("last_order", as_of="2026-01-02T12:30:00Z")
-    assert re.search("offline table  01-02 11:00   01-02 12:00  - +01-02 13:00  v0     of later than now", page)
+    assert re.search("offline table  2026-01-02 11:00  2026-01-02 12:00  - +2026-01-02 13:00  v0     of later than now", page)
 
 
 def test_an_entity_that_nobody_knows_is_told(why):
     _, page = why("spend", "customer=zoe", as_of="2026-01-02T14:00:00Z")
-    assert "\ncustomer=zoe\nonline: no row of it, computed 01-02 13:00\noffline: no row of it\n" in page
+    assert "\ncustomer=zoe\nonline: no row of it, computed 2026-01-02 13:00\noffline: no row of it\n" in page
 
 
 def test_a_row_that_the_online_store_has_lost_or_cant_read_is_the_cause():

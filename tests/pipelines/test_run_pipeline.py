@@ -160,7 +160,7 @@ def test_a_failure_is_told_skips_what_needs_it_and_is_gone_on_with(made, capsys)
         (["nightly", "--resume", "--only", "sync"], "--resume goes on with a run as it is"),
         (["nightly", "--from", "sync", "--only", "look"], "--from and --only choose stages in two ways"),
         (["nightly", "--max-parallel", "0"], "--max-parallel"),
-        (["nightly", "--as-of", "soon"], "'soon' is no instant"),
+        (["nightly", "--as-of", "soon"], "'soon' is not an instant"),
     ],
 )
 def test_what_can_not_be_run_is_said_before_anything_runs(shop, capsys, words, error):

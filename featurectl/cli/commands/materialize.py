@@ -66,7 +66,9 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
             return Outcome(text=render_planned(planned), result={"views": [planned_json(p) for p in planned]})
         runs = materialize_views(workspace, request, call.progress)
     failures = tuple(Failure(part=run.label, error=run.error) for run in runs if run.error)
-    return Outcome(text=render_runs(runs), result={"views": [run_json(run) for run in runs]}, failures=failures)
+    return Outcome(
+        text=render_runs(runs, quiet=call.quiet), result={"views": [run_json(run) for run in runs]}, failures=failures
+    )
 
 
 def _request(call: Call, options: MaterializeOptions) -> MaterializeRequest:

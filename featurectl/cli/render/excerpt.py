@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featurectl.core.variables import hide_passwords
 from featurectl.render.paint import Paint, Style
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDEST: Final = 160  # columns of a source line that are drawn
 _NARROWEST: Final = 20
+_MORE: Final = "..."  # where a line was cut
 _STYLES: Final[Mapping[Severity, Style]] = {"error": "error", "warning": "warning", "note": "note"}
 
 
@@ -36,7 +37,10 @@ def draw_problem(
     notes = list(problem.notes)
     if 0 < place.line <= len(lines):
         room = _WIDEST if width is None else min(_WIDEST, max(width - len(gutter) - 3, _NARROWEST))
-        drawn += [f"{gutter} {bar}", *_excerpt(problem, lines, paint, room)]
+        excerpt = _excerpt(problem, lines, paint, room)
+        drawn += [f"{gutter} {bar}", *excerpt.lines]
+        if problem.suggestion and not excerpt.has_suggestion:
+            notes.insert(0, problem.suggestion)
     elif problem.suggestion:
         notes.insert(0, problem.suggestion)
     notes += [f"{word}: {str(at).replace(at.path, shown(at.path), 1)}" for at, word in problem.related]
@@ -46,7 +50,12 @@ def draw_problem(
     return "\n".join(drawn)
 
 
-def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint, room: int) -> list[str]:
+class _Excerpt(NamedTuple):
+    lines: list[str]
+    has_suggestion: bool  # there was room for it beside the caret
+
+
+def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint, room: int) -> _Excerpt:
     """Return the line of the place, the one above it when something stands there, and the caret."""
     place = problem.place
     width = len(str(place.line))
@@ -55,16 +64,22 @@ def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint, room: int) ->
     above = place.line - 1
     numbers = [n for n in (above, place.line) if n == place.line or (n > 0 and lines[n - 1][:room].strip())]
     drawn = [f"{paint(f'{n:>{width}}', 'note')} {bar} {_clean(lines[n - 1], cut, room)}".rstrip() for n in numbers]
-    if place.column:
-        line = lines[place.line - 1]
-        before = text_width(_clean(line, cut, room)[: place.column - 1 - cut])
-        marked = _clean(line, cut, room)[place.column - 1 - cut : place.end_column - 1 - cut]
-        caret = paint("^" * max(text_width(marked), 1), _STYLES[problem.severity])
-        drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {in_one_line(problem.suggestion)}".rstrip())
-    return drawn
+    if not place.column:
+        return _Excerpt(drawn, has_suggestion=False)
+    shown = _clean(lines[place.line - 1], cut, room)
+    before = text_width(shown[: place.column - 1 - cut])
+    marked = shown.removesuffix(_MORE)[place.column - 1 - cut : place.end_column - 1 - cut]
+    carets, suggestion = max(text_width(marked), 1), in_one_line(problem.suggestion)
+    fits = before + carets + 1 + text_width(suggestion) <= room
+    beside = f" {suggestion}" if suggestion and fits else ""
+    drawn.append(f"{' ' * width} {bar} {' ' * before}{paint('^' * carets, _STYLES[problem.severity])}{beside}")
+    return _Excerpt(drawn, has_suggestion=fits)
 
 
 def _clean(line: str, cut: int, room: int) -> str:
-    """Return what is drawn of a line: no password, no control characters, not more than fits."""
-    shown = hide_passwords(line)[cut : cut + room].rstrip("\r")
+    """Return what is drawn of a line: no password, no control characters, and dots where it goes on."""
+    whole = hide_passwords(line).rstrip("\r")
+    shown = whole[cut : cut + room]
+    if len(whole) > cut + room:
+        shown = f"{shown[: -len(_MORE)]}{_MORE}"
     return "".join(char if char.isprintable() else " " for char in shown)

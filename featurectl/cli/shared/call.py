@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.core.units import parse_instant
+from featurectl.core.units import missing_day, parse_instant
 
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress
@@ -79,7 +79,9 @@ def _instant(option: str, text: str | None) -> datetime | None:
         return None
     instant = parse_instant(text)
     if instant is None:
-        raise UsageError(f"{option} {text!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")
+        raise UsageError(
+            f"{option} {missing_day(text) or f'{text!r} is not an instant'}", hint="write it like 2026-11-24T12:00:00Z"
+        )
     return instant
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean_duration
-from featurectl.core.units import parse_duration, parse_instant
+from featurectl.core.units import missing_day, parse_duration, parse_instant
 
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 MOST_S: Final = 86_400.0  # a day: whatever waits for longer was mistyped
@@ -24,7 +24,7 @@ def instant(text: str | None) -> datetime | None:
         return None
     found = parse_instant(text)
     if found is None:
-        raise UsageError(f"{text!r} is no instant", hint="write it like 2013-06-01T00:00:00Z")
+        raise UsageError(missing_day(text) or f"{text!r} is not an instant", hint="write it like 2013-06-01T00:00:00Z")
     return found
 
 

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 from featurectl.core.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.core.memory import parse_size
 from featurectl.core.nearest import did_you_mean, did_you_mean_duration
-from featurectl.core.units import parse_duration, parse_instant
+from featurectl.core.units import missing_day, parse_duration, parse_instant
 from featurectl.core.variables import bad_variable, has_password, has_variable, secret_parameter
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.rules import JsonSchema
@@ -129,7 +129,11 @@ def _check_name(text: str, span: Span, report: Report, *, is_column: bool = Fals
         meant = f"{{name: {near}, expr: {text}}}" if is_column and text.isidentifier() else f'"{near}"'
         suggestion = f"did you mean {meant}?" if text.isascii() and NAME.fullmatch(near) else ""
         message = f'"{text}" is no name: lower-case letters, digits and _, a letter first'
-        report.error("FC105", message, span.place, suggestion=suggestion)
+        is_spelled = near != text and text.isidentifier() and not is_column
+        note = (
+            f"a column {text} of the data is named by `select: {{{near}: {text}}}` of its source" if is_spelled else ""
+        )
+        report.error("FC105", message, span.place, suggestion=suggestion, note=note)
 
 
 def read_duration(node: object, info: ValidationInfo) -> int:
@@ -167,7 +171,8 @@ def read_instant(node: object, info: ValidationInfo) -> str:
     """Return an instant's own text."""
     text = read_text(node, info)
     if parse_instant(text) is None:
-        fail(info, "FC104", f'"{text}" is no instant; write it like 2014-01-01T12:00:00Z', node)
+        wrong = missing_day(text) or f'"{text}" is not an instant'
+        fail(info, "FC104", f"{wrong}; write it like 2014-01-01T12:00:00Z", node)
     return text
 
 

@@ -92,6 +92,8 @@ def _report_syntax(file: File, report: Report, error: yaml.MarkedYAMLError) -> N
     note = f"a value that begins with {char} must be quoted" if char and char in "`@%&*!" else ""
     if char == "\t":
         note = "YAML is indented by spaces, not by tabs"
+    elif error.context == "while scanning an alias":
+        note = 'a value that begins with * must be quoted: "*"'
     elif "did not find expected ','" in message:
         note = "a bracket is not closed, or a value in it that holds a comma or begins with a quote is not quoted"
     report.error("FC002", message, file.place(index, index + 1), note=note)
