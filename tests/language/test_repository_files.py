@@ -74,7 +74,9 @@ def test_a_file_that_may_be_ours_is_an_error(text, code, tmp_path):
     assert code in [p.code for p in repo.errors if p.place.path == "x.yaml"]
 
 
-@pytest.mark.parametrize("text", [DBT_MODELS, "models:\n  - name: orders\n    columns: []\n", "version: 1\nsources: [a: b\n"])
+@pytest.mark.parametrize(
+    "text", [DBT_MODELS, "models:\n  - name: orders\n    columns: []\n", "version: 1\nsources: [a: b\n"]
+)
 def test_the_error_of_a_foreign_file_shows_the_line_that_leaves_it_out(text, tmp_path):
     files = {"entities.yaml": "entities: []\n", "features/a.yaml": BASE, "models/x.yml": "models: []\n"}
     repo = load(tmp_path, files | {"models/schema.yml": text, "dvc.yaml": DVC})

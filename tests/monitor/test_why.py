@@ -340,7 +340,9 @@ def test_as_of_before_all_rows_no_age_is_negative(why):
     assert page.count("of later than now") == 2
     assert "-2" not in page.replace("2026-01-02", "").replace("2025-06-01", "")
     code, page = why("last_order", as_of="2026-01-02T12:30:00Z")
-    assert re.search("offline table  2026-01-02 11:00  2026-01-02 12:00  - +2026-01-02 13:00  v0     of later than now", page)
+    assert re.search(
+        "offline table  2026-01-02 11:00  2026-01-02 12:00  - +2026-01-02 13:00  v0     of later than now", page
+    )
 
 
 def test_an_entity_that_nobody_knows_is_told(why):
