@@ -38,7 +38,8 @@ from featurectl.online.packed_store import newer_by
 from featurectl.online.encode.rows import INSTANTS, encode_chunks
 from featurectl.online.redis.claim import claim_rows
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.redis.transactions import plain_batches, question, transaction
+from featurectl.online.redis.trips import packed
+from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.row_places import online_view
 from featurectl.engines.all_engines import open_local_engine
@@ -160,11 +161,12 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     values = values_at(open_local_engine(), VIEW, rows, rows.select("user"), NOW)
     with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
         how = Writing(origin=Origin(at=NOW, table_version=0, rebuild_id=""))
-        claim = claim_rows(client, of, PackedWriting(order=newer_by(of, how), how=how))
+        call = claim_rows(client, of, PackedWriting(order=newer_by(of, how), how=how))
         for chunk in encode_chunks(of, values, 7, is_compact=True):
-            for batch in plain_batches(claim.call, chunk):
-                commands.write(question(claim) + transaction(batch))
-                hsets.write(batch.data)
+            commands.write(batch_of(call, chunk).data)
+            pairs = zip(chunk.keys.parts(), chunk.rows().parts(), strict=True)
+            field = call.arguments[0]
+            hsets.write(packed([("HSET", call.before + key + call.after, field, row) for key, row in pairs]))
     store.close()
     return own, plain
 

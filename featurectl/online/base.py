@@ -213,8 +213,6 @@ class OnlineStore(RowReader, RowRemover, Protocol):
         """Return the number of entities that have a row of the view version, at the cost of one look-up.
 
         Rows that the store has let go (`Writing.kept_until`), or that were lost, count until `keep_only` is called.
-        In Redis what a push adds may count at its end; until then, and until the next push after one that was killed,
-        it is what it was, 1 at least.
         """
 
     def reset_broken_count(self, view: OnlineView) -> None:

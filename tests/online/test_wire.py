@@ -15,13 +15,10 @@ COUNT = 1_000
 ORIGIN = Origin(at=T0, table_version=0, rebuild_id="r")
 
 
-@pytest.fixture(params=["compared", "claimed", "plain"])
+@pytest.fixture(params=["compared", "claimed"])
 def how(request, monkeypatch):
-    """Ways to write, in chunks of 100 rows: by the script, or as plain HSETs."""
+    """Ways to write, in chunks of 100 rows: compared with what is there, or not."""
     monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)
-    if request.param == "plain":
-        monkeypatch.setattr("featurectl.online.redis.plain.MANY_ROWS", 0)
-        monkeypatch.setattr("featurectl.online.redis.transactions.ROWS_A_TRANSACTION", 30)
     return Writing(origin=None if request.param == "compared" else ORIGIN)
 
 

@@ -5,7 +5,6 @@
                                            push/<view>@<version>              -> push record
                                            count/<view>@<version>             -> number of entities
                                            writer/<view>@<version>            -> who writes (`online/redis/scripts.py`)
-                                           uncounted/<view>@<version>         -> who has not counted what it added
 
 The braces are the hash tag of Redis Cluster. A row of up to 64 bytes keeps the hash in its compact form; for
 longer ones set `hash-max-listpack-value 512`.
@@ -24,11 +23,6 @@ def home_of(view: OnlineView) -> str:
 def prefix_of(view: OnlineView) -> bytes:
     """Return how the keys of entities begin; the packed key and a closing brace follow."""
     return f"{home_of(view)}:{{".encode()
-
-
-def mark_name(field: str) -> str:
-    """Return the name of the mark of a writer that has not counted yet what it added to `count/<field>`."""
-    return f"uncounted/{field}"
 
 
 def escaped(text: str) -> str:

@@ -106,12 +106,9 @@ return added
 # A writer that is none, as another program wrote it, stands for any.
 # An instant later than a bound that is given can't rightly have been claimed: the bound takes its place, and rows are
 # compared.
-# To the answer 2 is added when another writer has not counted what it added, and this one is to count all rows at its
-# end instead: where it gives the name of the mark, which then holds its own token and `!`.
 CLAIM: Final = """
 local home, writer, token, at, order = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local version, rebuild, counter, bound = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
-local mark, taken = ARGV[9], 0
 local function less(a, b)
   for i = 1, #a do
     local x, y = a:byte(i), b:byte(i)
@@ -141,58 +138,7 @@ else
 end
 if rebuild == '*' then free = false end
 redis.call('HSET', home, writer, token .. greatest .. string.format('%d', version) .. ':' .. rebuild)
-if mark ~= '' and redis.call('HEXISTS', home, mark) == 1 then
-  redis.call('HSET', home, mark, token .. '!')
-  taken = 2
-end
-return (free and 1 or 0) + taken
-"""
-
-# Marks that a writer counts at its end what it adds, while its claim holds and the counter holds a number; returns
-# whether that is so. A mark that is there is its own.
-MARK_UNCOUNTED: Final = """
-local home, writer, counter, mark, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local owner = redis.call('HGET', home, writer)
-if not owner or owner:sub(1, #token) ~= token then return 0 end
-if not tonumber(redis.call('HGET', home, counter) or '0') then return 0 end
-redis.call('HSETNX', home, mark, token)
-return 1
-"""
-
-# Counts what a writer has added, where the mark is still its own: returns 1 if all rows are to be counted instead, as
-# another has claimed or has not counted. A mark that is gone or another's means that nothing is to be counted here.
-COUNT_ADDED: Final = """
-local home, writer, counter, mark, token, added = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local found, owner = redis.call('HGET', home, mark), redis.call('HGET', home, writer)
-if not found or found:sub(1, #token) ~= token then return 0 end
-if #found > #token or not owner or owner:sub(1, #token) ~= token then return 1 end
-if added ~= '0' then redis.call('HINCRBY', home, counter, added) end
-redis.call('HDEL', home, mark)
-return 0
-"""
-
-# Sets the counter to the number of rows that were found, where it is what it was before they were looked at; returns 1
-# if it is not, and they are to be looked at again.
-SET_COUNT: Final = """
-local home, counter, mark, token, was, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local found = redis.call('HGET', home, mark)
-if not found or found:sub(1, #token) ~= token then return 0 end
-if (redis.call('HGET', home, counter) or '') ~= was then return 1 end
-redis.call('HSET', home, counter, count)
-redis.call('HDEL', home, mark)
-return 0
-"""
-
-# Adds to the counter; while a writer has not counted what it added, that one has to count all rows instead.
-CORRECT_COUNT: Final = """
-local home, counter, mark, difference = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local found = redis.call('HGET', home, mark)
-if not found then
-  if difference ~= '0' then redis.call('HINCRBY', home, counter, difference) end
-elseif #found == 8 then
-  redis.call('HSET', home, mark, found .. '!')
-end
-return 0
+return free and 1 or 0
 """
 
 # Removes a field of each of some hashes when it was computed until an instant that is given, 7 bytes, or later than a

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import redis
 
-from featurectl.core.errors import StoreError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, OnlineView, Writing
 from featurectl.online.base_backend import PackedWriting
@@ -30,18 +29,16 @@ from featurectl.online.redis.answers import (
     read_page,
     read_value,
 )
-from featurectl.online.redis.claim import Claim, bounded, claim_rows
+from featurectl.online.redis.claim import bounded, claim_rows
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
-from featurectl.online.redis.keys import escaped, home_of, mark_name, prefix_of
-from featurectl.online.redis.scripts import CORRECT_COUNT, FOREIGN, REMOVE_UNTIL, WRITE_NEWER
+from featurectl.online.redis.keys import escaped, home_of, prefix_of
+from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, look_ups, parted
-from featurectl.online.redis.uncounted import count_added, count_all
 from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk
-    from featurectl.online.redis.wire import Sender
 
 T = TypeVar("T")
 
@@ -76,17 +73,15 @@ class RedisBytes:
 
     def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
         """Write rows, packed while others are on their way, and return how many entities are new."""
-        from featurectl.online.redis.plain import PlainSender
         from featurectl.online.redis.wire import Sender
 
         how, client = writing.how, self.commands.client
         expiry = self._expiry(how)
         with translated(self.commands.address), broken_places_named(view):
-            claim = claim_rows(client, view, writing, expiry)
-            sender = PlainSender(client, claim) if claim.is_free and not expiry else Sender(client)
-            with self._counted(view, claim, sender), sender:
+            call = claim_rows(client, view, writing, expiry)
+            with Sender(client) as sender:
                 for chunk in chunks:
-                    sender.write(bounded(claim.call, how), chunk)
+                    sender.write(bounded(call, how), chunk)
                     how.on_rows(sender.rows)
                 sender.finish()
         how.on_rows(sender.rows)
@@ -162,8 +157,10 @@ class RedisBytes:
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
-        count, mark = self._count_and_mark(view)
-        return max(count, 1) if mark else count
+        count = count_of(self.shared(view, f"count/{field_name(view)}"))
+        if count is None:
+            raise BrokenCountError(field_name(view))
+        return count
 
     def reset_broken_count(self, view: OnlineView) -> None:
         """Begin to count at 0 where a counter holds no number."""
@@ -175,7 +172,10 @@ class RedisBytes:
         held = self._held()
         if held > FEW_KEYS:
             return held if held < self.count(view) else None
-        return self._count_met(view)
+        met, field = set[bytes](), field_name(view)
+        for keys in self._pages(view):
+            met.update(self._with_row(keys, field))
+        return len(met)
 
     def clock(self) -> datetime:
         """Return the server's time."""
@@ -198,8 +198,7 @@ class RedisBytes:
         for keys in self._pages(view):
             if keys:  # counted down with each page: a removal that is broken off leaves a right count
                 self._remove_until(view, keys, _ANY_ROW)
-        names = [f"count/{field_name(view)}", mark_name(field_name(view))]
-        self.commands.ask("HDEL", home_of(view), *names, *self._schema_fields(view))
+        self.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", *self._schema_fields(view))
 
     def close(self) -> None:
         """Close the connections."""
@@ -214,38 +213,7 @@ class RedisBytes:
 
     def _counts(self, view: OnlineView) -> list[int]:
         """Return every count that is kept of a view version's entities."""
-        return [self._count_and_mark(view)[0]]
-
-    def _count_and_mark(self, view: OnlineView) -> tuple[int, bytes | None]:
-        """Return what the counter holds, and whose mark says that there is more to be counted."""
-        field = field_name(view)
-        text, mark = self._read(partial(listed, count=2), "HMGET", home_of(view), f"count/{field}", mark_name(field))
-        count = count_of(text)
-        if count is None:
-            raise BrokenCountError(field)
-        return count, mark
-
-    def _count_met(self, view: OnlineView) -> int:
-        """Return how many entities have a row, by a look at all."""
-        met, field = set[bytes](), field_name(view)
-        for keys in self._pages(view):
-            met.update(self._with_row(keys, field))
-        return len(met)
-
-    @contextmanager
-    def _counted(self, view: OnlineView, claim: Claim, sender: Sender) -> Iterator[None]:
-        """Count at the end of a write what it added without counting, or all rows where another has not counted."""
-        try:
-            yield
-        except Exception:
-            if sender.is_settled and sender.leaves_mark:
-                with suppress(StoreError, redis.RedisError):
-                    count_added(self.commands, claim, sender)
-            raise
-        if not (sender.leaves_mark or claim.counts_all):
-            return
-        if not count_added(self.commands, claim, sender):
-            count_all(self.commands, claim, lambda: self._count_met(view))
+        return [self.count(view)]
 
     def _held(self) -> int:
         """Return how many keys there are in all."""
@@ -258,9 +226,8 @@ class RedisBytes:
         """
         most = max(before[0], self._counts(view)[0] + removed)
         difference = len(met) - (before[0] if len(met) < before[0] else min(most, len(met)))
-        field = field_name(view)
-        names = (f"count/{field}", mark_name(field))
-        self.commands.ask("EVAL", CORRECT_COUNT, 1, home_of(view), *names, difference)
+        if difference:
+            self.commands.ask("HINCRBY", home_of(view), f"count/{field_name(view)}", difference)
 
     def _put_schema(self, view: OnlineView, document: str) -> int:
         def put(schema_id: int, document: str) -> str:

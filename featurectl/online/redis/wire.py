@@ -1,15 +1,14 @@
 """Rows on their way into Redis: whole columns become the bytes of commands, sent while the next ones are made.
 
 A command calls a script for 200 rows (`online/redis/scripts.py`): the keys of the entities, what the rows share, then
-the rows. Where there are many, and none can be newer, they are plain HSETs (`online/redis/plain.py`). One thread makes
-commands; another sends them, reads and counts the replies. At most two chunks wait to be sent and the replies of one
-are due, so memory is bounded however slow the server is.
+the rows. One thread makes commands; another sends them, reads and counts the replies. At most two chunks wait to be
+sent and the replies of one are due, so memory is bounded however slow the server is.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -69,8 +68,6 @@ class Sender:
         redis.RedisError: the connection fails, or a reply is an error: the first one, when later rows are given or at
             the end. What the server had received by then it has carried out. That of a key that is no hash is raised
             when all is written.
-
-    `uncounted` rows were added that the server has not counted, where `leaves_mark` (`online/redis/plain.py`).
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -82,14 +79,7 @@ class Sender:
         self._due: deque[CommandBatch] = deque()  # sent, or being sent, and not yet replied to
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
-        self.uncounted = 0
-        self.leaves_mark = False
         self._foreign: redis.ResponseError | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether every reply has been read, so that it is known what was added."""
-        return not self._due
 
     def __enter__(self) -> Self:
         return self
@@ -105,24 +95,17 @@ class Sender:
     def write(self, call: ScriptCall, chunk: PackedChunk) -> None:
         """Have a chunk sent as calls of the script; wait while too many are waiting."""
         batch = batch_of(call, chunk)
-        self._submit(lambda: self._exchange(batch))
+        self._waiting.append(self._thread.submit(self._exchange, batch))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
 
     def finish(self) -> None:
         """Wait until everything is sent and replied to."""
         while self._waiting:
             self._waiting.popleft().result()
-        self._thread.submit(self._drain).result()
+        self._thread.submit(self._read_replies, 0).result()
         if self._foreign is not None:
             raise self._foreign
-
-    def _submit(self, send: Callable[[], None]) -> None:
-        self._waiting.append(self._thread.submit(send))
-        while len(self._waiting) > _WAITING:
-            self._waiting.popleft().result()
-
-    def _drain(self) -> None:
-        """Read every reply that is due."""
-        self._read_replies(0)
 
     def _exchange(self, batch: CommandBatch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""

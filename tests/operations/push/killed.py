@@ -17,7 +17,6 @@ import redis
 
 from featurectl.online.all_stores import open_online
 from featurectl.online.encode import rows as encoded_rows
-from featurectl.online.redis import plain
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import choose_entities, push_view
 from tests.online.views import add, event_view, latest, push_request, state_view, table, window
@@ -84,7 +83,6 @@ def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     with opened(place) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoded_rows, "CHUNK_ROWS", 50 // less(place))
-        patch.setattr(plain, "MANY_ROWS", 0)
         patch.setattr(choose_entities, "PART_ROWS", 200 // less(place))
         rows = made_table(kind, ENTITIES // less(place))
         return push_view(push_request(store, VIEWS[kind], rows, hours, project), progress)
