@@ -32,7 +32,6 @@ demo: $(READY) ## set everything up and run the main job on real flights
 
 compiled: $(READY) # the commands and servers that tests start need not compile the package each time
 	@$(BIN)/python -m compileall -q -x '/(test_[^/]*|conftest)\.py$$' featurectl tests benchmarks
-	@$(BIN)/python -m tests.online.stream_state.compiled_loops >/dev/null 2>&1 & # twenty seconds, beside tests of others
 
 how-long: # said before anything is set up
 	@echo "make test: about five minutes on two cores; the percentages at the ends of lines tell how far it is"

@@ -78,9 +78,7 @@ HEAVY = {
     "skops": ["models/"],
     "joblib": ["models/"],
     "onnx": ["models/conversion/", "models/file_checks/", "models/forests/onnx_trees.py"],
-    "numba": ["models/forests/kernel.py",
-              *(f"online/stream_state/compiled/{name}.py"
-                for name in ("elements", "inner", "replies", "rows", "windows"))],
+    "numba": ["models/forests/kernel.py"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from featurectl.online.stream_state.compiled.loading import LOADED
-from featurectl.serving.compile_lists import COMPILER
 from featurectl.serving.context import ServerContext
 from featurectl.serving.registry_follower import Follower, ProjectSource
 from featurectl.serving.scoring.shadow import ShadowScorer
@@ -23,11 +21,9 @@ class ServerTasks:
         """Begin to load what is served, to follow the registry and the pushes, and to judge canaries."""
         self._follower.start()
         self._shadow.start()
-        LOADED.allow(self._report_loops, COMPILER, self._context.settings.workers)
 
     async def stop(self) -> None:
         """Stop to follow, write what is to be logged, close the store."""
-        LOADED.end()
         await self._follower.stop()
         await self._shadow.stop()
         if self._context.events is not None:
@@ -36,12 +32,3 @@ class ServerTasks:
             await asyncio.to_thread(self._context.predictions.close)
         await self._context.features.store.close()
         self._context.journal.report("stopped", "what was under way is answered")
-
-    def _report_loops(self, problem: str) -> None:
-        """Report that many lists are read by compiled loops from now on, or why they are not."""
-        if problem:
-            self._context.journal.report(
-                "lists_not_compiled", f"lists of streams are read by numpy: {problem}", "warning"
-            )
-        else:
-            self._context.journal.report("lists_compiled", "many lists of streams are read by compiled loops")

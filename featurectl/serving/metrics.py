@@ -66,12 +66,6 @@ class Metrics:
         self.values = Counter(
             "featurectl_feature_values", "Feature values read, by why each is what it is.", ["status"], registry=own
         )
-        self.lists = Counter(
-            "featurectl_stream_lists",
-            "Lists of events asked for, by whether it was known what they say.",
-            ["answer"],
-            registry=own,
-        )
 
     def _add_predictions(self, own: CollectorRegistry) -> None:
         """Add what is counted of scores."""

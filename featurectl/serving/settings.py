@@ -24,7 +24,7 @@ class ServeSettings:
     each, which is what a request costs. `reload_s` is how often the registry is looked at, `judge_s` how often running
     canaries are judged. A server that is to stop goes on for `drain_s` at most. A connection that asks nothing is
     closed after `keep_alive_s`; an address has `max_connections` to a process. `environ` has the API keys: none means
-    that nobody is asked for one. Lists of streams that are read again take `list_memory_bytes` of a process at most.
+    that nobody is asked for one.
 
     `events`: events of streams are taken, of a request all or none, and it is answered within `event_timeout_s`. It has
     `max_events` at most, and `max_event_requests` of them are under way in a process.
@@ -53,7 +53,6 @@ class ServeSettings:
     event_timeout_s: float = 5.0
     max_events: int = 1_000
     max_event_requests: int = 256
-    list_memory_bytes: int = 64 << 20
 
     @property
     def folder(self) -> Path:

@@ -12,7 +12,6 @@ from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.read import Status
-from featurectl.online.stream_state import known_answers
 from featurectl.online.stream_state.protocols import AsyncStreamReader
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.metrics import Metrics
@@ -28,8 +27,6 @@ class Features:
         self._metrics = metrics
         self._now = now
         self._present = metrics.values.labels("PRESENT")
-        self._lists = metrics.lists.labels("known"), metrics.lists.labels("unknown")
-        self._counted = _lists_seen()
 
     def now(self, asked: datetime | None = None) -> datetime:
         """Return the instant of a request in UTC: the one asked for, else the server's, else the clock's.
@@ -65,16 +62,7 @@ class Features:
         finally:
             self._metrics.store_seconds.observe(time.perf_counter() - begin)
         self._count(found)
-        if reader.streams is not None:
-            self._count_lists()
         return found
-
-    def _count_lists(self) -> None:
-        """Count the lists that were asked for since."""
-        before, self._counted = self._counted, _lists_seen()
-        for counter, since, until in zip(self._lists, before, self._counted, strict=True):
-            if until > since:
-                counter.inc(until - since)
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""
@@ -95,8 +83,3 @@ class Features:
         self._present.inc(present + counts.pop("PRESENT", 0))
         for status, count in counts.items():
             self._metrics.values.labels(status).inc(count)
-
-
-def _lists_seen() -> tuple[int, int]:
-    """Return of how many lists that were asked for it was known what they say, and of how many not."""
-    return known_answers.HELD.known, known_answers.HELD.unknown

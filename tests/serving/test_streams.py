@@ -17,12 +17,9 @@ import featurectl
 from featurectl.cli.main import main
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us
-from featurectl.online.stream_state.compiled import loading
-from featurectl.online.stream_state.compiled.loading import LOADED
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from tests.online.stream_state.compiled_loops import shared_loops
 from tests.servers.redis import RedisServer, redis_server
 
 LIMIT_S = 120
@@ -122,15 +119,6 @@ def test_a_client_says_which_worker_has_to_run(shop: Shop):
         client.get(["spend:count_1h"], {"card": ["c1"]})
 
 
-def test_lists_are_counted_by_whether_it_was_known_what_they_say(shop: Shop):
-    shop.swipe(2.0)
-    with shop.served() as client:
-        assert [values(ask(client)) for _ in range(3)] == [[1, 2.0]] * 3
-        found = client.get("/metrics").text
-    assert 'featurectl_stream_lists_total{answer="known"} 1.0' in found  # what is read twice is kept
-    assert 'featurectl_stream_lists_total{answer="unknown"} 2.0' in found
-
-
 @pytest.mark.long
 def test_what_a_worker_has_taken_is_answered_at_once_with_its_asof(shop: Shop):
     shop.swipe(2.0)
@@ -209,20 +197,3 @@ def test_a_store_that_hangs_is_told_of_in_time(tmp_path: Path, store: RedisServe
         shop.swipe(1.0)
         found = ask(client, returned=["computed_at"]).json()["features"]["amount_sum_1h"]
         assert (found["values"], instant_us(datetime.fromisoformat(found["computed_at"][0])) > before) == ([3.0], True)
-
-
-@pytest.mark.long
-def test_lists_are_read_by_compiled_loops_once_many_were(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-):
-    shared_loops()  # and keep what was compiled
-    monkeypatch.setattr(loading, "PAYS", 1)
-    monkeypatch.setattr(LOADED, "loops", None)
-    shop.swipe(2.5)
-    with shop.served() as client:
-        assert values(ask(client)) == [1, 2.5]
-        wait_for(lambda: LOADED.loops is not None)
-        shop.swipe(3.5)
-        assert values(ask(client)) == [2, 6.0]
-    said = [line for line in capfd.readouterr().err.splitlines() if "lists_" in line]
-    assert [line.split("]: ")[1] for line in said] == ["many lists of streams are read by compiled loops"]

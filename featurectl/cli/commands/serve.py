@@ -40,9 +40,6 @@ class ServeOptions:
     max_connections: Annotated[int, typer.Option(help="The most connections of an address to a process.", min=1)] = (
         1_024
     )
-    list_memory: Annotated[
-        str, typer.Option(help="How much memory of a process lists of streams take that are read again.")
-    ] = "64MiB"
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
     ] = False
@@ -110,21 +107,7 @@ def _settings(call: Call, options: ServeOptions, timeout_s: float) -> ServeSetti
         event_timeout_s=seconds_of("--event-timeout", options.event_timeout),
         max_events=options.max_events,
         max_event_requests=options.max_event_requests,
-        list_memory_bytes=_size_of("--list-memory", options.list_memory),
     )
-
-
-def _size_of(option: str, text: str) -> int:
-    """Return a size in bytes.
-
-    Raises:
-        UsageError: the text is none.
-    """
-    from featurectl.core.memory import parse_size
-
-    if (size := parse_size(text)) is None:
-        raise UsageError(f"{option} {text!r} is no size", hint="write it like 64MiB; 0 remembers nothing")
-    return size
 
 
 def _check(options: ServeOptions) -> None:

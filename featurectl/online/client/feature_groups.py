@@ -96,13 +96,3 @@ def columns_at_once(group: FeatureGroup, rows: EntityRows) -> dict[str, FeatureC
         name: make_column((source, values[i], statuses[i], defaulted[i], event_us, computed_us))
         for name, i in group.columns
     }
-
-
-def rows_of(found: EntityRows, asof_us: int) -> list[EntityRow]:
-    """Return rows that are there by feature, as of when they were computed, or of an instant where that is unknown."""
-    values, statuses, defaulted, event_us, computed_us = found
-    parts = zip(zip(*values, strict=True), zip(*statuses, strict=True), zip(*defaulted, strict=True), strict=True)
-    return [
-        EntityRow([*of], [*status], [*default], event, computed, computed or asof_us)
-        for (of, status, default), event, computed in zip(parts, event_us, computed_us, strict=True)
-    ]

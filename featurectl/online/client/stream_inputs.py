@@ -16,15 +16,13 @@ from featurectl.online.client.erased_reads import SuspectLists, suspect_lists
 from featurectl.online.client.feature_columns import FeatureColumn, KeyRows
 from featurectl.online.client.feature_groups import (
     FeatureGroup,
-    columns_at_once,
     group_columns,
-    rows_of,
     single_columns,
 )
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
-from featurectl.online.decode.columns import EntityRow, EntityRows
+from featurectl.online.decode.columns import EntityRow
 from featurectl.online.erased_keys import ErasedUntil
 from featurectl.online.stream_state.base import (
     NO_LIST,
@@ -171,7 +169,7 @@ class StreamInputs:
             for first in range(0, len(entities), step):
                 keys = entities[first : first + step]
                 rows = of.columns.rows(read, lists[first : first + step], partial(_place, of, keys))
-                known |= zip(keys, rows_of(rows, answer.asof) if isinstance(rows, EntityRows) else rows, strict=True)
+                known |= zip(keys, rows, strict=True)
                 if len(keys) == step:
                     yield {}
             if None in packed:
@@ -259,10 +257,8 @@ def _rows_or_errors(
             yield row, each or unknown_instant(place(), instants[row])
 
 
-def _columns_of(of: _StreamGroup, rows: EntityRows | Sequence[EntityRow]) -> dict[str, FeatureColumn]:
+def _columns_of(of: _StreamGroup, rows: Sequence[EntityRow]) -> dict[str, FeatureColumn]:
     """Return the columns of a group's features, of rows in their order."""
-    if isinstance(rows, EntityRows):
-        return columns_at_once(of.group, rows)
     if len(rows) == 1:
         return single_columns(of.group, rows[0])
     return group_columns(of.group, rows, of.columns.all_present)

@@ -179,23 +179,10 @@ class ViewColumns:
         bodies = [data[header_bytes(data) :] for data in known]
         values, known_us = self._values(bodies), [*map(_known, events)]
         places = range(len(values)) if any(_NIL in body for body in bodies) else self._timed
-        return self._of_columns(values, places, (known_us, [instant + INSTANT_ZERO_US for instant in computed]))
-
-    def whole_columns(
-        self, values: list[list[object]], nulls: Sequence[int], instants: tuple[Sequence[int | None], Sequence[int]]
-    ) -> EntityRows | None:
-        """Return what `whole` does of many entities, by feature; None where others are derived of these.
-
-        Nulls are in the columns at `nulls` alone; `instants` are when events were, and what they were computed as of.
-        """
-        return None if self._derived else self._of_columns(values, [*nulls, *self._timed], instants)
-
-    def _of_columns(
-        self, values: list[list[object]], places: Sequence[int], instants: tuple[Sequence[int | None], Sequence[int]]
-    ) -> EntityRows:
         for i, decode in self._decoders:
             values[i] = [value if value is None else decode(value) for value in values[i]]
-        return EntityRows(values, *self._statuses(values, places), *instants)
+        computed_us = [instant + INSTANT_ZERO_US for instant in computed]
+        return EntityRows(values, *self._statuses(values, places), known_us, computed_us)
 
     def _values(self, bodies: Sequence[bytes]) -> list[list[object]]:
         """Return the values of rows by column, each of its type or null.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import ClassVar
 
 import redis
 
@@ -25,8 +24,6 @@ from featurectl.online.redis.trips import RedisCommand, look_ups, of_entities, p
 
 class AsyncRedisReader:
     """An `AsyncRowReader` at a URL. A call waits at most `budget_s` for its answer, connecting included."""
-
-    _trips_of: ClassVar[type[RedisTrips]] = RedisTrips
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         self._address = StoreAddress(url=url, shown=shown)
@@ -54,7 +51,7 @@ class AsyncRedisReader:
         await self._trips.close()
 
     def _open(self, url: str) -> None:
-        self._trips = self._trips_of(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
+        self._trips = RedisTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
     def _exchange(self, commands: list[RedisCommand]) -> Awaitable[Sequence[object]]:
         """Return the answers of some commands, errors among them; they travel with those of others."""

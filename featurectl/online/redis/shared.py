@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import hiredis
 import redis
 import redis.asyncio
 
@@ -52,33 +50,9 @@ async def _exchange(connection: redis.asyncio.Connection, commands: list[RedisCo
     await connection.send_packed_command([packed(commands)])
     answers: list[object] = []
     with parsing():
-        while len(answers) < len(commands):
+        for _ in commands:
             try:
                 answers.append(await connection.read_response())
             except redis.ResponseError as error:
                 answers.append(error)
-            try:
-                await take_arrived(connection, answers, len(commands))
-            except BaseException:  # as the client does: what comes next would be taken for other answers
-                await connection.disconnect(nowait=True)
-                raise
     return answers
-
-
-async def take_arrived(connection: redis.asyncio.Connection, answers: list[object], most: int) -> None:
-    """Add answers that are here already, without the steps that the client takes for each: of many it saves half."""
-    parser: Any = getattr(connection, "_parser", None)
-    reader = getattr(parser, "_reader", None)
-    if not isinstance(reader, hiredis.Reader):
-        return
-    while len(answers) < most:
-        answer: object = reader.gets()
-        if type(answer) is object:  # no whole answer is here
-            return
-        if isinstance(answer, hiredis.PushNotification):
-            await parser.handle_push_response(answer)
-            continue
-        first = answer[0] if type(answer) is list and answer else answer
-        if isinstance(first, redis.ConnectionError):  # LOADING, say
-            raise first
-        answers.append(answer)

@@ -14,7 +14,6 @@ import redis
 from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.aio import AsyncClusterReader, AsyncRedisReader
 from featurectl.online.redis.connect import StoreAddress, store_error, translated
-from featurectl.online.redis.list_trips import ListTrips
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress
 from featurectl.online.redis.stream_cluster import STATE_SHA, cluster_plan, has_gone
 from featurectl.online.redis.stream_fetch import FetchLeg, joined, portions
@@ -33,15 +32,12 @@ from featurectl.online.stream_state.base import (
     StreamSource,
     poll_of,
 )
-from featurectl.online.stream_state.received_lists import ReceivedLists
 
 POLL_S: Final = 0.01  # for so long a poll is good enough
 
 
 class AsyncRedisStreamReader(AsyncRedisReader):
     """An `AsyncStreamReader` at a `redis://` or `rediss://` URL."""
-
-    _trips_of = ListTrips
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         super().__init__(url, shown, budget_s)
@@ -165,9 +161,7 @@ class AsyncClusterStreamReader(AsyncClusterReader):
                 return plan.answers()
         raise error
 
-    async def _read(
-        self, node: NodeAddress, leg: FetchLeg, until_s: float
-    ) -> Sequence[list[EntityList | None] | ReceivedLists]:
+    async def _read(self, node: NodeAddress, leg: FetchLeg, until_s: float) -> list[list[EntityList | None]]:
         replies = await self._node(node).send(leg.commands(), until_s)
         for reply in replies:
             if isinstance(reply, GONE):

@@ -7,14 +7,12 @@ read behind them, for lists are removed after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
-from typing import Final, Generic, NamedTuple, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import redis
 
 from featurectl.online.redis.answers import listed, read_names, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
-from featurectl.online.redis.received_replies import ReceivedReplies
 from featurectl.online.redis.stream_keys import list_ends, mark_key, register_key
 from featurectl.online.redis.stream_masters import foreign_key, is_foreign
 from featurectl.online.redis.stream_register import live_of
@@ -27,14 +25,10 @@ from featurectl.online.stream_state.base import (
     StreamPoll,
     StreamSource,
 )
-from featurectl.online.stream_state.received_lists import ReceivedList, ReceivedLists
 
 Owner = TypeVar("Owner", bound=Hashable)
-_USUAL: Final = frozenset([list, bytes, type(None), ReceivedList])  # replies
-
-
-_found = cast("Callable[[tuple[object, ...]], EntityList]", partial(tuple.__new__, EntityList))
-_Lists = list[EntityList | None] | ReceivedLists
+_USUAL: Final = frozenset([list, bytes, type(None)])  # replies
+_Lists = list[EntityList | None]
 
 
 class WantedLists(NamedTuple):
@@ -84,7 +78,7 @@ class FetchLeg:
         end = len(replies) - max(len(self._mark_keys), 1)
         begin = end - sum([len(each.keys) for each in self.wanted])
         before, lists, last = replies[:begin], replies[begin:end], replies[end:]
-        if type(replies) is not ReceivedReplies and not _USUAL.issuperset(map(type, replies)):
+        if not _USUAL.issuperset(map(type, replies)):
             self._check(address, lists, replies)
         try:
             marks = self._marks(before)
@@ -135,9 +129,7 @@ def _read_lists(replies: Sequence[object], marks: Mapping[int, int] | None) -> _
     Raises:
         redis.InvalidResponse: a reply is none of Redis.
     """
-    if marks is None and type(replies) is ReceivedReplies and (found := replies.lists()) is not None:
-        return found
-    return [_found((reply if type(reply) is ReceivedList else read_names(reply), marks)) for reply in replies]
+    return [EntityList(read_names(reply), marks) for reply in replies]
 
 
 def portions(asks: Sequence[ListsAsk], lists: int) -> list[list[ListsAsk]]:
@@ -201,7 +193,7 @@ class FetchPlan(Generic[Owner]):
             of = self._lists[each.ask]
             if each.are_all:
                 self._lists[each.ask] = found
-            elif isinstance(of, list):
+            elif of is not None:
                 for place, one in zip(each.places, found, strict=True):
                     of[place] = one
 
@@ -216,7 +208,7 @@ class FetchPlan(Generic[Owner]):
     @property
     def has_gone(self) -> bool:
         """Whether a list of a live generation was not whole: it may not be live any more."""
-        return any(None in lists for lists in self._lists if lists is not None and type(lists) is not ReceivedLists)
+        return any(None in lists for lists in self._lists if lists is not None)
 
     def _whole(self, found: EntityList | None) -> EntityList | None:
         marks = None if found is None else found.marks

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-import hiredis
 import redis
 from redis import exceptions
 
@@ -13,7 +12,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.redis.answers import parsing, read_value
 from featurectl.online.redis.connect import StoreAddress, open_client, store_error
-from featurectl.online.redis.trips import RedisCommand, packed
+from featurectl.online.redis.trips import RedisCommand, packed, read_answers
 from featurectl.online.redis.wire import SENT_AT_ONCE
 from featurectl.online.stream_state.base import ConnectionLostError
 
@@ -26,7 +25,6 @@ GONE: Final = (
     exceptions.TryAgainError,
     redis.ConnectionError,  # LOADING
 )
-_REPLIES: Final = frozenset([int, bytes, str, list, type(None)])
 _BEGIN_ANEW: Final = "what was begun on it begins anew"
 
 
@@ -89,23 +87,11 @@ class PinnedServer:
 
     def read(self, count: int) -> list[object]:
         """Return the next replies, errors among them."""
-        parser: Any = getattr(self._connection, "_parser", None)
-        reader = getattr(parser, "_reader", None)
-        next_reply = cast("Callable[[], object]", reader.gets if isinstance(reader, hiredis.Reader) else object)
-        replies: list[object] = []
-        errors: list[Exception] = []
         try:
-            with parsing():
-                for _ in range(count):
-                    reply = next_reply()
-                    if type(reply) not in _REPLIES:
-                        reply = reply if isinstance(reply, Exception) else self._wait_for_reply()
-                        if isinstance(reply, Exception):
-                            errors.append(reply)
-                    replies.append(reply)
+            replies = read_answers(self._connection, count)
         except redis.RedisError as error:
             raise self.lose(error) from error
-        gone = next((error for error in errors if isinstance(error, GONE)), None)
+        gone = next((reply for reply in replies if isinstance(reply, GONE)), None)
         if gone is not None:
             raise self.lose(gone) from gone
         return replies
@@ -125,12 +111,6 @@ class PinnedServer:
         self._connection.disconnect()
         self._client.connection_pool.release(self._connection)
         self._client.close()
-
-    def _wait_for_reply(self) -> object:
-        try:
-            return self._connection.read_response()
-        except redis.ResponseError as error:
-            return error
 
     def _checked_run(self) -> str:
         """Return which run of which server this is."""

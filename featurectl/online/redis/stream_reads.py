@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from featurectl.online.redis.connect import StoreAddress
-from featurectl.online.redis.received_replies import ReceivedReplies
 from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_register import parsed, poll_command, read_poll
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
@@ -81,9 +80,7 @@ def _sent(commands: Sequence[RedisCommand]) -> Generator[Sequence[RedisCommand],
         return (yield commands)
     replies: list[object] = []
     for start in range(0, len(commands), COMMANDS_A_TRIP):
-        some = commands[start : start + COMMANDS_A_TRIP]
-        found = yield some
-        replies += found.objects(some) if type(found) is ReceivedReplies else found
+        replies += yield commands[start : start + COMMANDS_A_TRIP]
     return replies
 
 

@@ -36,18 +36,8 @@ def packed(commands: Sequence[RedisCommand]) -> bytes:
 
     >>> packed([("GET", b"a")])
     b'*2\r\n$3\r\nGET\r\n$1\r\na\r\n'
-    >>> all(packed([each]) == _PACK(each) for each in [("LRANGE", b"a", 0, -1), ("LRANGE", b"a", 0, 2)])
-    True
     """
-    return b"".join([_packed_list(each) if each[0] == "LRANGE" else _PACK(each) for each in commands])
-
-
-def _packed_list(command: RedisCommand) -> bytes:
-    """Return the bytes of a command that asks for a whole list, of which there are many, in a third of the time."""
-    _, key, first, last = command
-    if type(key) is not bytes or first != 0 or last != -1:
-        return _PACK(command)
-    return b"*4\r\n$6\r\nLRANGE\r\n$%d\r\n%b\r\n$1\r\n0\r\n$2\r\n-1\r\n" % (len(key), key)
+    return b"".join(map(_PACK, commands))
 
 
 def parted(asks: Sequence[Ask], replies: Sequence[object]) -> list[list[Found]]:

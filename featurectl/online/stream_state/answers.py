@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from featurectl.core.units import from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
@@ -14,16 +15,16 @@ from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.joined_values import JoinedReader
-from featurectl.online.stream_state.known_answers import ReadValues
+from featurectl.online.stream_state.joined_lists import OpenedList, open_lists
+from featurectl.online.stream_state.joined_names import without_copies
+from featurectl.online.stream_state.joined_values import JoinedReader, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.list_values import ListAnswer, ListReader
-from featurectl.online.stream_state.many_lists import ManyLists
 from featurectl.online.stream_state.parsed_list import parse_list
-from featurectl.online.stream_state.single_list import SingleReader
 from featurectl.online.stream_state.unread_views import new_features
+
+_MANY: Final = 8  # fewer lists take less time one by one
 
 
 class StreamViewReader:
@@ -40,9 +41,9 @@ class StreamViewReader:
         self.lacking = _lacking(view, layout)
         self._has_all = not self.lacking
         self._is_plain = self._has_all and not filled_within_ttl(view)
-        self._many, self._single = None, None
+        self._joined = None
         if self._is_plain and JoinedReader.knows(view.features, layout):
-            self._many, self._single = ManyLists(view.features, layout), SingleReader(view.features, layout)
+            self._joined = JoinedReader(view.features, layout)
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 
@@ -85,11 +86,16 @@ class StreamViewReader:
     @property
     def joins(self) -> bool:
         """Whether many lists take less time at once than each alone."""
-        return self._many is not None
+        return self._joined is not None
 
-    def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> ListColumns | list[ReadValues | None]:
-        """Return what `values` does of each list, maybe by feature; None, too, where `values` has to be asked."""
-        return [None] * len(found) if self._many is None else self._many.read(found, asof_us)
+    def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
+        """Return what `values` does of each list; None, too, where `values` has to be asked."""
+        read: list[ReadValues | None] = [None] * len(found)
+        if self._joined is None or len(found) < _MANY:
+            return read
+        known = [(i, one) for i, one in enumerate(self._opened(found)) if one is not None]
+        answers = self._joined.answers([one for _, one in known], asof_us)
+        return _placed(read, [i for i, _ in known], answers)
 
     def values(self, found: EntityList, asof_us: int) -> ReadValues | None:
         """Return the values of features.
@@ -99,10 +105,6 @@ class StreamViewReader:
         """
         if not self._is_plain:
             return None
-        if self._single is not None and (quick := self._single.answer(found, asof_us)) is not None:
-            if self._many is not None:
-                self._many.known.keep(found, quick)
-            return quick
         parsed = parse_list(found.elements, self._layout, found.marks)
         at_us = max(asof_us, parsed.head.asof_us)
         values, event_us, *_ = self._lists.answer(parsed, at_us)
@@ -130,7 +132,19 @@ class StreamViewReader:
         self, found: Sequence[EntityList | None], asof_us: int, instants: Sequence[RowInstant]
     ) -> list[ReadValues | None]:
         """Return what lists say at an instant each, as `answers_at` does; None, too, where that has to be asked."""
-        return [None] * len(found) if self._many is None else self._many.values_at(found, asof_us, instants)
+        read: list[ReadValues | None] = [None] * len(found)
+        if self._joined is None or len(found) < _MANY:
+            return read
+        known: list[tuple[int, OpenedList]] = []
+        for i, (opened, at) in enumerate(zip(self._opened(found), instants, strict=True)):
+            if opened is not None and self._joined.knows_at(opened, asof_us, at):
+                known.append((i, opened))
+        answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])
+        return _placed(read, [i for i, _ in known], answers)
+
+    def _opened(self, found: Sequence[EntityList | None]) -> list[OpenedList | None]:
+        layout = self._layout
+        return without_copies(open_lists(found, layout), layout)
 
     def _at(self, at: RowInstant, found: ListAnswer) -> ReadValues | Answer:
         values, event_us, *_ = found
@@ -171,6 +185,15 @@ class StreamViewReader:
                 name: value if value is None else self._decoders[name](value) for name, value in found.values.items()
             },
         )
+
+
+def _placed(
+    read: list[ReadValues | None], places: Sequence[int], answers: Sequence[ReadValues] | None
+) -> list[ReadValues | None]:
+    """Put the answers of lists that have an event into their places; None where they could not be read together."""
+    for place, answer in zip(places, answers or (), strict=answers is not None):
+        read[place] = None if answer.event_us is None else answer
+    return read
 
 
 def _lacking(view: FeatureView, layout: ListLayout) -> tuple[str, ...]:

@@ -314,11 +314,6 @@ class EntityList(NamedTuple):
 NO_LIST: Final = EntityList(elements=(), marks=None)
 
 
-def counts_whole(found: EntityList) -> bool:
-    """Return whether all elements of a list count, whatever marks a Cluster's master has."""
-    return found.marks is None or (len(found.elements) == 1 and is_head(found.elements[0]))
-
-
 class ListsAnswer(NamedTuple):
     """Lists of a view version, by the places of the ask, and the `asof` that was read before them.
 

@@ -71,8 +71,7 @@ class JoinedRows(NamedTuple):
     """Rows of many lists that count, list after list, each in its order; columns are by their places in the layout.
 
     `ends` has where each list begins, and the end of all. `keys` ascend: they are event times, those of each list as
-    far from those of the one before as `span` says, and 0 in the first list is at `base_us`. `late` says of which lists
-    other rows count later.
+    far from those of the one before as `span` says, and 0 in the first list is at `base_us`.
     """
 
     ends: Ints
@@ -80,7 +79,6 @@ class JoinedRows(NamedTuple):
     base_us: int
     span: int
     columns: Mapping[int, Column]
-    late: Bools
 
     def before(self, at_us: Ints, *, inclusive: bool) -> Ints:
         """Return where the rows of each list end that are before an instant, or at it, too."""
@@ -108,15 +106,12 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
     dtypes = [*layout.inputs.values()]
     columns = {i: dtypes[i] for i in wanted}
     raw = [one.raw for one in lists]
-    records, late = None, np.zeros(0, np.int64)
+    records = None
     if any(one.elements for one in raw):
         found = join_records(raw, layout)
-        kept = found.available_us <= at_us[found.owners]
-        late = found.owners[~kept]
-        records = found.take(kept)
+        records = found.take(found.available_us <= at_us[found.owners])
     others_us = [] if records is None or not len(records.owners) else [records.event_us.min(), records.event_us.max()]
     rows, stamps = _of_heads([one.head for one in lists], columns, [*map(int, others_us)], at_us)
-    rows.late[late] = True
     if records is None or not others_us:
         return rows
     return _with_records(rows, stamps, records, {i: records.column(i, dtype, layout) for i, dtype in columns.items()})
@@ -142,12 +137,11 @@ def _of_heads(
         raise OverflowError(span)
     keys += np.repeat(firsts - base_us + owners * span, counts)
     joined = {i: join_packed([head.columns[i] for head in filled], dtype, counts) for i, dtype in columns.items()}
-    rows = JoinedRows(ends, keys, base_us, span, joined, np.zeros(len(heads), np.bool_))
+    rows = JoinedRows(ends, keys, base_us, span, joined)
     if _all_count(filled, lasts, at_us[owners]):
         return rows, lambda: _stamps(filled, keys, counts, owners * span - base_us)
     stamps = _stamps(filled, keys, counts, owners * span - base_us)
     until = at_us[owners] - base_us + owners * span
-    rows.late[owners] = np.maximum.reduceat(stamps, ends[owners]) > until
     kept = (stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts)
     return rows.take(kept), lambda: stamps[kept]
 

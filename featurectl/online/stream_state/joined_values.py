@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from featurectl.core.errors import StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
-from featurectl.online.stream_state.known_answers import NEVER_US, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant, oldest_row_us
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column
@@ -25,8 +24,17 @@ from featurectl.pit.arrays import Ints, Numbers, running_total
 
 _ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)
 _HALF: Final = 1 << 62
+NEVER_US: Final = 1 << 62  # there is no event
 _NO_EVENT: Final = (NEVER_US, NEVER_US)
 ZERO: Final = float(np.array([-0.0]).sum())  # what numpy begins a sum with: 0.0 or -0.0
+
+
+class ReadValues(NamedTuple):
+    """The values of features as MessagePack has them, when the newest event was, and the answer's `asof`."""
+
+    values: list[object]
+    event_us: int | None
+    asof_us: int
 
 
 class JoinedCells:
@@ -182,18 +190,13 @@ class JoinedReader:
     def _joined(self, lists: Sequence[OpenedList], time_us: Ints, known_us: Ints) -> list[ReadValues]:
         rows = join_lists(lists, self._layout, [*dict.fromkeys(self._columns.values())], known_us)
         found: dict[str, Sequence[object]] = {}
-        edges = [
-            (rows.before(time_us, inclusive=True), 0)
-        ]  # where the next row changes what a list says, how much later
         for window_us, offset_us in self._windows:
             inside = [f for f in self._features if (f.window_us, f.offset_us) == (window_us, offset_us)]
             lo, hi = self._places(rows, time_us - offset_us, window_us)
-            edges += [(lo, window_us + offset_us), (hi, offset_us)]
             self._find(found, inside, rows, (np.minimum(lo, hi), hi))
         values = map(list, zip(*(found[feature.name] for feature in self._features), strict=True))
         newest = _newest(lists, rows, time_us, known_us)
-        until = _until(rows, edges)
-        return [ReadValues(*each) for each in zip(values, newest, time_us.tolist(), until, strict=True)]
+        return [ReadValues(*each) for each in zip(values, newest, time_us.tolist(), strict=True)]
 
     def _places(self, rows: JoinedRows, end_us: Ints, window_us: int) -> tuple[Ints, Ints]:
         """Return where the rows of each list are that a window has, which ends at an instant of each list."""
@@ -237,21 +240,3 @@ def _newest(lists: Sequence[OpenedList], rows: JoinedRows, time_us: Ints, known_
     counts = (known[:, 0] <= time_us) & (known[:, 1] <= known_us)
     last = np.where(counts & ((last == NEVER_US) | (known[:, 0] > last)), known[:, 0], last)
     return [None if event_us == NEVER_US else event_us for event_us in last.tolist()]
-
-
-def _until(rows: JoinedRows, edges: Sequence[tuple[Ints, int]]) -> list[int]:
-    """Return until when each list says the same; 0 where rows are left out that count later.
-
-    At each edge of a window the next row moves over it, so much later than it was. The newest event that a head knows
-    is one by the head's `asof`, so that it counts already.
-    """
-    until = np.full(len(rows.late), NEVER_US, np.int64)
-    if len(rows.keys):
-        places, later_us = np.array([places for places, _ in edges]), np.array([us for _, us in edges])
-        moves_us = (
-            rows.event_us(np.minimum(places, len(rows.keys) - 1), np.arange(len(until))) + later_us[:, np.newaxis]
-        )
-        until = np.where(places < rows.ends[1:], moves_us, until).min(axis=0)
-    until[rows.late] = 0
-    found: list[int] = until.tolist()
-    return found

@@ -11,14 +11,13 @@ from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.corrupt_rows import BROKEN, RowPlace
-from featurectl.online.decode.columns import Default, EntityRow, EntityRows, ViewColumns, entity_row
+from featurectl.online.decode.columns import Default, EntityRow, ViewColumns, entity_row
 from featurectl.online.read import Answer, Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.known_answers import ReadValues
+from featurectl.online.stream_state.joined_values import ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import parse_layout
-from featurectl.online.stream_state.list_columns import ListColumns
 from featurectl.online.stream_state.unread_views import lost_lists, named_place, sum_too_large
 
 _LAYOUTS: Final = 8  # generations come seldom
@@ -74,10 +73,8 @@ class StreamColumns:
 
     def rows(
         self, read: ReadLists, lists: Sequence[EntityList | None], place: Callable[[int], RowPlace]
-    ) -> EntityRows | list[EntityRow]:
+    ) -> list[EntityRow]:
         """Return what entities have by their lists; `place` says whose the list at a place is.
-
-        It is by feature where all lists were read together, and none is unusual.
 
         Raises:
             StoreError: a list was lost, or is none.
@@ -86,11 +83,6 @@ class StreamColumns:
         if read.asked is not None:
             return [self._row(read, found, partial(place, i)) for i, found in enumerate(lists)]
         joined = self._readers[read.generation].values_of_many(lists, read.asof_us)
-        if isinstance(joined, ListColumns):
-            values, nulls, event_us, asof_us, *_ = joined
-            if (columns := self._columns.whole_columns(values, nulls, (event_us, asof_us))) is not None:
-                return columns
-            joined = joined.rows()
         return [
             self._row(read, found, partial(place, i)) if quick is None else self._whole(quick)
             for i, (found, quick) in enumerate(zip(lists, joined, strict=True))
@@ -127,7 +119,7 @@ class StreamColumns:
         return entity_row(found, self.names)
 
     def _whole(self, quick: ReadValues) -> EntityRow:
-        values, event_us, asof_us, _ = quick
+        values, event_us, asof_us = quick
         return self._columns.whole(values, (event_us, asof_us, asof_us))
 
     def _row(self, read: ReadLists, found: EntityList | None, place: Callable[[], RowPlace]) -> EntityRow:

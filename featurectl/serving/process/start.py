@@ -15,7 +15,6 @@ from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.memory import keep_between_requests
 from featurectl.core.units import counted, parse_instant
 from featurectl.core.version import __version__
-from featurectl.online.stream_state.known_answers import hold_lists
 from featurectl.serving.app import ServerKeys, make_app
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
@@ -63,7 +62,6 @@ def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Gua
         UsageError: there is no such repository or environment.
     """
     keep_between_requests()
-    hold_lists(settings.list_memory_bytes)
     workspace, source = _opened(settings)
     store = workspace.async_reader(settings.store_timeout_s)
     now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from featurectl.online.all_stores import open_stream_state
-from featurectl.online.redis.list_trips import ListTrips
-from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import StreamSource
-from featurectl.online.stream_state.compiled.loading import LOADED
-from featurectl.online.stream_state.compiled.reader import Loops
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
-from tests.online.stream_state.compiled_loops import shared_loops
 from tests.online.stream_state.losses import PostgresLosses, RedisLosses, SqliteLosses
 from tests.online.stream_state.real_store import Losses
-from tests.online.stream_state.tracked_source import Written
 from tests.servers.redis import RedisServer, redis_server
 
 STATES = [
@@ -96,33 +90,3 @@ def state(server: RedisServer) -> Iterator[StreamState]:
     """The state of streams in that server."""
     with closing(open_stream_state(server.url)) as opened:
         yield opened
-
-
-@pytest.fixture
-def written(state: StreamState, source: StreamSource) -> Iterator[Written]:
-    """A source in that server, whose lists are written."""
-    with closing(state.connect(source)) as connection:
-        yield Written(connection)
-
-
-@pytest.fixture(scope="session")
-def loops() -> Loops:
-    """The compiled loops over lists, compiled by one process of all that ask for them."""
-    return shared_loops()
-
-
-@pytest.fixture(params=[False, True], ids=["by_the_client", "by_loops"])
-def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether compiled loops find lists that are not kept; those that are to be kept are so before the next read."""
-    if request.param:
-        exchange = ListTrips.exchange
-
-        async def settled(trips: ListTrips, questions: list[RedisCommand]) -> Sequence[object]:
-            found = await exchange(trips, questions)
-            if trips.keeping is not None:
-                await trips.keeping
-            return found
-
-        monkeypatch.setattr(ListTrips, "exchange", settled)
-        monkeypatch.setattr(LOADED, "loops", shared_loops())
-    return bool(request.param)

@@ -1,1 +1,0 @@
-"""Lists of events read by compiled loops (numba), where the extra `fast` is installed."""
