@@ -12,8 +12,10 @@ import redis
 
 from featurectl.core.units import from_us
 
-# What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
-_NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
+# What the client raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists, a push
+# message without a kind, a mapping by lists, MOVED to nowhere.
+_NO_ANSWERS: Final = (MemoryError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError)
+_MOST_SHOWN: Final = 60
 _VALUES: Final = frozenset([bytes, type(None)])
 _NAMES: Final = frozenset({bytes})
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
@@ -21,15 +23,19 @@ _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
 @contextmanager
 def parsing() -> Iterator[None]:
-    """Say of answers on which the client's parser gives up that they are of no Redis: use it where they are read.
+    """Say of answers on which the client gives up that they are of no Redis: use it where they are read.
 
     Raises:
-        redis.InvalidResponse: the parser has given up.
+        redis.InvalidResponse: the client has given up.
     """
     try:
         yield
     except _NO_ANSWERS as error:
-        raise redis.InvalidResponse(type(error).__name__) from error
+        raise redis.InvalidResponse(f"the client can't read a reply ({type(error).__name__})") from error
+    except AttributeError as error:
+        if error.name != "get":  # what the client looks for in the answer to HELLO
+            raise
+        raise redis.InvalidResponse(f"it answers HELLO with {repr(error.obj)[:_MOST_SHOWN]}") from error
 
 
 def is_no_hash(answer: object) -> bool:

@@ -29,6 +29,7 @@ from featurectl.online.codec import pack_bound
 from featurectl.online.corrupt_rows import BrokenCountError, BrokenRowError
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.redis.answers import count_of, instant_of_time, listed, read_number, read_page, read_value
+from featurectl.online.redis.checked import CheckedConnection
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import ANSWER_S, StoreAddress, no_url, open_client, translated
 from featurectl.online.redis.keys import home_of, prefix_of
@@ -42,7 +43,7 @@ from featurectl.online.redis.slots import (
     slot_tags,
 )
 from featurectl.online.redis.store import RedisBytes, address_of, broken_places_named, pages
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, exchange, read_answers, send_commands, whole
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, exchange, packed, whole
 from featurectl.online.row_schema import field_name
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ClusterClient:
         self._slots = SlotMap(self._url.seeds)
         self._node(self._url.seeds[0])  # whether its options are some
 
-    def send(self, commands: Sequence[RedisCommand]) -> list[object]:
+    def send(self, commands: Sequence[RedisCommand], *, is_repeatable: bool = True) -> list[object]:
         """Return the answers of some commands, errors among them; those of one node travel together.
 
         Raises:
@@ -73,7 +74,8 @@ class ClusterClient:
         """
         if not commands:
             return []
-        journey, end_s = Journey(commands, self._slots), time.monotonic() + ANSWER_S
+        journey = Journey(commands, self._slots, is_repeatable=is_repeatable)
+        end_s = time.monotonic() + ANSWER_S
         for pause_s in journey.pauses_s():
             if time.monotonic() + pause_s > end_s:
                 break
@@ -90,10 +92,7 @@ class ClusterClient:
     def ask_nodes(self, asks: Sequence[tuple[NodeAddress, Sequence[RedisCommand]]]) -> list[list[object] | Exception]:
         """Return what each of some nodes answers to its commands: all are asked before the first answer is read."""
         connections = [self._depart(address, commands) for address, commands in asks]
-        return [
-            self._arrive(address, len(commands), connection)
-            for (address, commands), connection in zip(asks, connections, strict=True)
-        ]
+        return [_arrive(connection) for connection in connections]
 
     def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
@@ -125,34 +124,17 @@ class ClusterClient:
         for leg, answers in zip(legs, self.ask_nodes([(leg.address, leg.commands) for leg in legs]), strict=True):
             leg.settle(answers)
 
-    def _depart(self, address: NodeAddress, commands: Sequence[RedisCommand]) -> redis.Connection | Exception:
-        pool = self._node(address).connection_pool
+    def _depart(self, address: NodeAddress, commands: Sequence[RedisCommand]) -> CheckedConnection | Exception:
         try:
-            connection = pool.get_connection()
+            connection = CheckedConnection(self._node(address).connection_pool)
         except redis.RedisError as error:
             return error
         try:
-            send_commands(connection, commands)
+            connection.send(packed(commands), len(commands))
         except redis.RedisError as error:
-            pool.release(connection)
+            connection.release()
             return error
         return connection
-
-    def _arrive(
-        self, address: NodeAddress, count: int, connection: redis.Connection | Exception
-    ) -> list[object] | Exception:
-        if isinstance(connection, Exception):
-            return connection
-        try:
-            return read_answers(connection, count)
-        except redis.RedisError as error:
-            connection.disconnect()
-            return error
-        except BaseException:  # Ctrl-C between two answers: see `exchange`
-            connection.disconnect()
-            raise
-        finally:
-            self._node(address).connection_pool.release(connection)
 
     def _learn(self) -> None:
         """Ask for the map of slots when it is not known or was wrong."""
@@ -176,6 +158,18 @@ class ClusterClient:
         return self._clients[address]
 
 
+def _arrive(connection: CheckedConnection | Exception) -> list[object] | Exception:
+    """Return the replies to what was sent over a connection, or why there are none."""
+    if isinstance(connection, Exception):
+        return connection
+    try:
+        return connection.read()
+    except redis.RedisError as error:
+        return error
+    finally:
+        connection.release()
+
+
 class ClusterCommands(RedisCommands):
     """Sends commands to the nodes that serve their slots."""
 
@@ -183,9 +177,9 @@ class ClusterCommands(RedisCommands):
         self.address = address
         self.cluster = ClusterClient(address.url, address.shown)
 
-    def exchange(self, commands: Sequence[RedisCommand]) -> list[object]:
+    def exchange(self, commands: Sequence[RedisCommand], *, is_repeatable: bool = True) -> list[object]:
         """Return the answers of some commands, errors among them."""
-        return self.cluster.send(commands)
+        return self.cluster.send(commands, is_repeatable=is_repeatable)
 
     def close(self) -> None:
         """Close the connections."""
@@ -302,7 +296,10 @@ class RedisClusterBytes(RedisBytes):
         if len(met) > sum(before):  # a counter was lost, or others have written meanwhile
             after = self._counts(view)
             missing |= {slot: most - n for slot, n in tally.items() if (most := max(before[slot], after[slot])) < n}
-        self.commands.send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
+        commands: list[RedisCommand] = [
+            ("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()
+        ]
+        self.commands.send(commands, is_repeatable=False)
 
     def _mark_change(self, view: OnlineView) -> None:
         self.commands.ask("HSET", home_of(view), f"changed/{field_name(view)}", uuid.uuid4().bytes)

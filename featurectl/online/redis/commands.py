@@ -29,10 +29,10 @@ class RedisCommands:
         """Return the answer of one command."""
         return self.send([command])[0]
 
-    def send(self, commands: Sequence[RedisCommand]) -> list[object]:
+    def send(self, commands: Sequence[RedisCommand], *, is_repeatable: bool = True) -> list[object]:
         """Return the answers of some commands that travel together; the first error among them is raised."""
         with translated(self.address):
-            return whole(self.exchange(commands))
+            return whole(self.exchange(commands, is_repeatable=is_repeatable))
 
     def send_about(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands about keys of entities; that of one that is no hash is an error."""
@@ -45,9 +45,12 @@ class RedisCommands:
         with translated(self.address):
             return [row_of(answer) for answer in answers]
 
-    def exchange(self, commands: Sequence[RedisCommand]) -> list[object]:
-        """Return the answers of some commands, errors among them."""
-        return exchange(self.client, commands)
+    def exchange(self, commands: Sequence[RedisCommand], *, is_repeatable: bool = True) -> list[object]:
+        """Return the answers of some commands, errors among them.
+
+        Those that are not repeatable are not sent again where they were carried out and the answers can't be told.
+        """
+        return exchange(self.client, commands, is_repeatable=is_repeatable)
 
     def close(self) -> None:
         """Close the connections."""

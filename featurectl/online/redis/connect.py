@@ -12,15 +12,18 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.core.secrets import address_secrets, address_users, hide_repeated
+from featurectl.online.redis.checked import StrayReplyError
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
 _BROKEN: Final = (redis.ConnectionError,)  # once more; a server that was given its time is not given it twice
+_NO_NEWS: Final = MaintNotificationsConfig(enabled=False)  # with them a pool hands out connections that have bytes
 _NO_CLUSTER: Final = "cluster support disabled"
 # What a server repeats of a command is cut anywhere, in the middle of a password.
 _ARGUMENTS: Final = re.compile(r"(?is)(?<![\s,])[\s,]*+with args beginning with.*")
@@ -56,6 +59,7 @@ def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
             socket_connect_timeout=CONNECT_S,
             socket_timeout=ANSWER_S,
             retry=Retry(ConstantBackoff(0.1), retries, _BROKEN),
+            maint_notifications_config=_NO_NEWS,
         )
         client.connection_pool.make_connection()  # made, not connected: whether the URL's options are some
     except (ValueError, TypeError) as error:
@@ -77,6 +81,7 @@ def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -
             socket_connect_timeout=budget_s,
             socket_timeout=None,
             retry=AsyncRetry(ConstantBackoff(0), retries, _BROKEN),
+            maint_notifications_config=_NO_NEWS,
         )
         client.connection_pool.make_connection()
     except (ValueError, TypeError) as error:
@@ -117,13 +122,18 @@ def _described(error: Exception, text: str) -> tuple[str, str]:
             f"refuses the user or the password: {text}",
             "write them like redis://${REDIS_USER}:${REDIS_PASSWORD}@host",
         )
+    if isinstance(error, StrayReplyError):
+        return f"sends replies that belong to no request: {text}", "does a proxy in between repeat requests?"
     if isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
         return (
             f"can't be reached: {text}",
             "is the server running, and is `online:` of the environment its address?",
         )
     if isinstance(error, redis.InvalidResponse):
-        return "does not speak the protocol of Redis", "is `online:` of the environment the address of a Redis?"
+        return (
+            f"does not speak the protocol of Redis: {text}",
+            "is `online:` of the environment the address of a Redis?",
+        )
     if isinstance(error, redis.exceptions.ClusterDownError):
         return f"is down: {text}", "some slots of the Cluster are served by no node"
     if isinstance(error, (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)):  # MOVED too

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import redis
 import redis.asyncio
 
-from featurectl.online.redis.answers import parsing
+from featurectl.online.redis.checked import exchange_async
 from featurectl.online.redis.connect import ReaderClosedError
 from featurectl.online.redis.trips import RedisCommand, packed
 from featurectl.online.shared_trips import SharedTrips
@@ -33,26 +33,5 @@ class RedisTrips(SharedTrips[RedisCommand, object]):
         await self._client.aclose()
 
     async def exchange(self, questions: list[RedisCommand]) -> Sequence[object]:
-        """Return the answers of a trip; a connection that broke while idle is opened once more."""
-        pool = self._client.connection_pool
-        with parsing():
-            connection = await pool.get_connection()
-        try:
-            answers: list[object] = await connection.retry.call_with_retry(
-                lambda: _exchange(connection, questions), lambda _: connection.disconnect()
-            )
-            return answers
-        finally:
-            await pool.release(connection)
-
-
-async def _exchange(connection: redis.asyncio.Connection, commands: list[RedisCommand]) -> list[object]:
-    await connection.send_packed_command([packed(commands)])
-    answers: list[object] = []
-    with parsing():
-        for _ in commands:
-            try:
-                answers.append(await connection.read_response())
-            except redis.ResponseError as error:
-                answers.append(error)
-    return answers
+        """Return the answers of a trip; a connection that breaks is opened once more."""
+        return await exchange_async(self._client.connection_pool, packed(questions), len(questions))

@@ -11,6 +11,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.answers import slot_ranges
+from featurectl.online.redis.checked import StrayReplyError
 from featurectl.online.redis.trips import RedisCommand
 
 NodeAddress = tuple[str, int]
@@ -157,8 +158,9 @@ class SlotMap:
 class Journey:
     """The commands of one call on their way: what is answered, and where the others go next."""
 
-    def __init__(self, commands: Sequence[RedisCommand], slots: SlotMap) -> None:
+    def __init__(self, commands: Sequence[RedisCommand], slots: SlotMap, *, is_repeatable: bool = True) -> None:
         self._commands = commands
+        self._is_repeatable = is_repeatable
         self._places = [slot_of(_key_of(command)) for command in commands]
         self._slots = slots
         self._moved: dict[int, NodeAddress] = {}
@@ -234,6 +236,8 @@ class Journey:
         self._asking = {position: place for position, place in self._asking.items() if place != address}
         self.error = error
         if isinstance(error, redis.AuthenticationError) or not isinstance(error, redis.ConnectionError):
+            raise error
+        if isinstance(error, StrayReplyError) and not self._is_repeatable:
             raise error
 
 

@@ -227,7 +227,8 @@ class RedisBytes:
         most = max(before[0], self._counts(view)[0] + removed)
         difference = len(met) - (before[0] if len(met) < before[0] else min(most, len(met)))
         if difference:
-            self.commands.ask("HINCRBY", home_of(view), f"count/{field_name(view)}", difference)
+            command: RedisCommand = ("HINCRBY", home_of(view), f"count/{field_name(view)}", difference)
+            self.commands.send([command], is_repeatable=False)
 
     def _put_schema(self, view: OnlineView, document: str) -> int:
         def put(schema_id: int, document: str) -> str:

@@ -10,10 +10,10 @@ from redis import exceptions
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.online.redis.answers import parsing, read_value
+from featurectl.online.redis.answers import read_value
+from featurectl.online.redis.checked import SENT_AT_ONCE, CheckedConnection
 from featurectl.online.redis.connect import StoreAddress, open_client, store_error
-from featurectl.online.redis.trips import RedisCommand, packed, read_answers
-from featurectl.online.redis.wire import SENT_AT_ONCE
+from featurectl.online.redis.trips import RedisCommand, packed
 from featurectl.online.stream_state.base import ConnectionLostError
 
 # What a server says that is not, or does not know whether it is, the one of before any more.
@@ -64,8 +64,7 @@ class PinnedServer:
         self._client = open_client(address.url, address.shown, retries=0)
         self._lost: StoreError | None = None
         try:
-            with parsing():
-                self._connection = self._client.connection_pool.get_connection()
+            self._connection = CheckedConnection(self._client.connection_pool)
         except redis.RedisError as error:
             raise store_error(address, error) from error
         try:
@@ -79,16 +78,14 @@ class PinnedServer:
         if self._lost is not None:
             raise ConnectionLostError(self._lost.message, code=self._lost.code, hint=self._lost.hint)
         try:
-            data = memoryview(chunk.data)
-            parts = [data[at : at + SENT_AT_ONCE] for at in range(0, len(data), SENT_AT_ONCE)]
-            self._connection.send_packed_command(parts, check_health=False)
+            self._connection.send(chunk.data, chunk.commands)
         except redis.RedisError as error:
             raise self.lose(error) from error
 
-    def read(self, count: int) -> list[object]:
-        """Return the next replies, errors among them."""
+    def read(self) -> list[object]:
+        """Return the replies to the oldest chunk that is due, errors among them."""
         try:
-            replies = read_answers(self._connection, count)
+            replies = self._connection.read()
         except redis.RedisError as error:
             raise self.lose(error) from error
         gone = next((reply for reply in replies if isinstance(reply, GONE)), None)
@@ -109,13 +106,13 @@ class PinnedServer:
         """Close the connection."""
         self._lost = self._lost or StoreError(f"the connection to {self._address.shown} was closed", code="FC602")
         self._connection.disconnect()
-        self._client.connection_pool.release(self._connection)
+        self._connection.release()
         self._client.close()
 
     def _checked_run(self) -> str:
         """Return which run of which server this is."""
         self.send(CommandChunk(packed([("INFO",)]), 1))
-        [reply] = self.read(1)
+        [reply] = self.read()
         if isinstance(reply, Exception):
             raise store_error(self._address, reply) from reply
         try:
@@ -149,14 +146,14 @@ def send_all(servers: Sequence[PinnedServer], rounds: Iterable[Sequence[CommandC
         ConnectionLostError: of any of them; none is used any more then, as replies of the others may be due.
     """
     replies: list[list[object]] = [[] for _ in servers]
-    due = [0] * len(servers)
+    due = [False] * len(servers)
     try:
         for chunks in rounds:
             for server, chunk in zip(servers, chunks, strict=True):
                 if chunk.commands:
                     server.send(chunk)
             _read_due(servers, due, replies)
-            due = [chunk.commands for chunk in chunks]
+            due = [chunk.commands > 0 for chunk in chunks]
         _read_due(servers, due, replies)
     except BaseException as error:
         for server in servers:
@@ -165,10 +162,10 @@ def send_all(servers: Sequence[PinnedServer], rounds: Iterable[Sequence[CommandC
     return replies
 
 
-def _read_due(servers: Sequence[PinnedServer], due: Sequence[int], replies: Sequence[list[object]]) -> None:
-    for server, count, found in zip(servers, due, replies, strict=True):
-        if count:
-            found.extend(server.read(count))
+def _read_due(servers: Sequence[PinnedServer], due: Sequence[bool], replies: Sequence[list[object]]) -> None:
+    for server, is_due, found in zip(servers, due, replies, strict=True):
+        if is_due:
+            found.extend(server.read())
 
 
 def script_call(sha: bytes, key: bytes, arguments: Sequence[bytes | str | int]) -> RedisCommand:

@@ -161,7 +161,7 @@ def parsed(address: StoreAddress, read: Callable[[Any], T], reply: object) -> T:
         return read(reply)
     except redis.InvalidResponse as error:
         raise store_error(address, error) from error
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise StoreError(
             f"the register of a stream in the online store {address.shown} is broken",
             code="FC602",

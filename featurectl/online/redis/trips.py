@@ -11,7 +11,8 @@ import hiredis
 import redis
 
 from featurectl.online.base import Ask, Found
-from featurectl.online.redis.answers import is_no_hash, listed, parsing
+from featurectl.online.redis.answers import is_no_hash, listed
+from featurectl.online.redis.checked import CheckedConnection
 
 RedisCommand = tuple[bytes | str | int, ...]
 Replies = TypeVar("Replies", bound=Sequence[object])
@@ -65,47 +66,15 @@ def of_entities(answers: Replies) -> Replies:
     return answers
 
 
-def exchange(client: redis.Redis, commands: Sequence[RedisCommand]) -> list[object]:
+def exchange(client: redis.Redis, commands: Sequence[RedisCommand], *, is_repeatable: bool = True) -> list[object]:
     """Return the answers of some commands, sent together; an answer may be an error.
 
     The connection is the client's own and goes back to its pool: with its TLS, its name and password, its time limits.
-    A connection that has broken while it was idle is opened anew, once.
     """
     if not commands:
         return []
-    pool = client.connection_pool
-    with parsing():
-        connection = pool.get_connection()
+    connection = CheckedConnection(client.connection_pool)
     try:
-        return connection.retry.call_with_retry(
-            lambda: _exchange(connection, commands), lambda _: connection.disconnect()
-        )
-    except redis.RedisError:
-        raise
-    except BaseException:  # Ctrl-C between two answers: the others must not be taken for those of the next commands
-        connection.disconnect()
-        raise
+        return connection.exchange(packed(commands), len(commands), is_repeatable=is_repeatable)
     finally:
-        pool.release(connection)
-
-
-def _exchange(connection: redis.Connection, commands: Sequence[RedisCommand]) -> list[object]:
-    send_commands(connection, commands)
-    return read_answers(connection, len(commands))
-
-
-def send_commands(connection: redis.Connection, commands: Sequence[RedisCommand]) -> None:
-    """Send some commands at once."""
-    connection.send_packed_command([packed(commands)])
-
-
-def read_answers(connection: redis.Connection, count: int) -> list[object]:
-    """Return the next answers, errors among them."""
-    answers: list[object] = []
-    with parsing():
-        for _ in range(count):
-            try:
-                answers.append(connection.read_response())
-            except redis.ResponseError as error:
-                answers.append(error)
-    return answers
+        connection.release()

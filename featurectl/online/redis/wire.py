@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import redis
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import join_pieces, lengths_of, literal
 from featurectl.online.encode.digits import digits
-from featurectl.online.redis.answers import parsing, read_number
+from featurectl.online.redis.answers import read_number
+from featurectl.online.redis.checked import CheckedConnection
 from featurectl.online.redis.claim import ScriptCall
 from featurectl.online.redis.scripts import FOREIGN
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 ROWS_A_CALL: Final = 200
 _WAITING: Final = 2
-SENT_AT_ONCE: Final = 1 << 18  # bytes; the client's time limit counts for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,10 @@ class Sender:
     """
 
     def __init__(self, client: redis.Redis) -> None:
-        self._pool = client.connection_pool
-        with parsing():
-            self._connection = self._pool.get_connection()
+        self._connection = CheckedConnection(client.connection_pool)
         self._thread = ThreadPoolExecutor(1, "featurectl-sender")
         self._waiting: deque[Future[None]] = deque()
-        self._due: deque[CommandBatch] = deque()  # sent, or being sent, and not yet replied to
+        self._due: deque[int] = deque()  # rows of what is sent, or being sent, and not yet replied to
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
         self._foreign: redis.ResponseError | None = None
@@ -88,9 +86,7 @@ class Sender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._thread.shutdown(cancel_futures=True)
-        if self._due:  # whoever has the connection next must not read these replies
-            self._connection.disconnect()
-        self._pool.release(self._connection)
+        self._connection.release()
 
     def write(self, call: ScriptCall, chunk: PackedChunk) -> None:
         """Have a chunk sent as calls of the script; wait while too many are waiting."""
@@ -109,30 +105,21 @@ class Sender:
 
     def _exchange(self, batch: CommandBatch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""
-        self._due.append(batch)
-        data = memoryview(batch.data)
-        self._connection.send_packed_command(
-            [data[start : start + SENT_AT_ONCE] for start in range(0, len(data), SENT_AT_ONCE)]
-        )
+        self._due.append(batch.rows)
+        self._connection.send(batch.data, batch.commands)
         self._read_replies(1)
 
     def _read_replies(self, leave: int) -> None:
         while len(self._due) > leave:
-            for number in range(self._due[0].commands):
-                reply = self._read_reply()
-                if number:  # the first is the hash of the script
+            script, *numbers = self._connection.read()
+            for reply in (script, *numbers):
+                if isinstance(reply, redis.ResponseError) and str(reply).startswith(FOREIGN):
+                    self._foreign = self._foreign or reply
+                elif isinstance(reply, Exception):
+                    raise reply
+                elif reply is not script:
                     self.total += read_number(reply)
-            self.rows += self._due.popleft().rows
-
-    def _read_reply(self) -> Any:
-        try:
-            with parsing():
-                return self._connection.read_response()
-        except redis.ResponseError as error:
-            if not str(error).startswith(FOREIGN):
-                raise
-            self._foreign = self._foreign or error
-            return 0
+            self.rows += self._due.popleft()
 
 
 def _command(arguments: int, named: Sequence[bytes]) -> bytes:

@@ -11,7 +11,8 @@ from typing import Final
 
 import redis
 
-from featurectl.online.redis.trips import send_commands
+from featurectl.online.redis.checked import CheckedConnection
+from featurectl.online.redis.trips import packed, whole
 
 _BLOCK_MS: Final = 2_000
 StreamsAwaited = Sequence[tuple[bytes, bytes]]  # keys of streams, each with the id behind which an entry is awaited
@@ -22,7 +23,7 @@ class StreamBell:
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._connection: redis.Connection | None = None
+        self._connection: CheckedConnection | None = None
         self._asked: StreamsAwaited | None = None  # what the command that is on its way waits for
 
     def wait(self, places: StreamsAwaited, limit_s: float) -> object:
@@ -43,18 +44,18 @@ class StreamBell:
         """Close the connection; the next call opens another one."""
         connection, self._connection, self._asked = self._connection, None, None
         if connection is not None:
-            connection.disconnect()
-            self._pool.release(connection)
+            connection.release()
 
     def _wait(self, places: StreamsAwaited, limit_s: float) -> object:
         if self._connection is None:
-            self._connection = self._pool.get_connection()
+            self._connection = CheckedConnection(self._pool)
         if self._asked is None:
             keys, after = zip(*places, strict=True)
-            send_commands(self._connection, [("XREAD", "COUNT", 1, "BLOCK", _BLOCK_MS, "STREAMS", *keys, *after)])
+            words = ("XREAD", "COUNT", 1, "BLOCK", _BLOCK_MS, "STREAMS", *keys, *after)
+            self._connection.send(packed([words]), 1)
             self._asked = places
-        if not self._connection.can_read(limit_s):
+        if not self._connection.has_reply(limit_s):
             return None
-        answer: object = self._connection.read_response()
+        [answer] = whole(self._connection.read())
         self._asked = None
         return answer

@@ -107,7 +107,7 @@ class TopicServer:
 
         A connection that breaks is opened anew and all of it is sent again, so that it may count twice.
         """
-        answers = self.commands.exchange([("MULTI",), *commands, ("EXEC",)])
+        answers = self.commands.exchange([("MULTI",), *commands, ("EXEC",)], is_repeatable=False)
         match answers[-1]:
             case list(made) if len(made) == len(commands):
                 return made
@@ -161,7 +161,7 @@ class ClusterTopicServer(TopicServer):
 
     def add(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some XADDs, errors among them: partitions lie on several nodes, each by itself."""
-        return self.commands.exchange(commands)
+        return self.commands.exchange(commands, is_repeatable=False)
 
     def close(self) -> None:
         """Close the connections."""
