@@ -23,6 +23,7 @@ UNKNOWN: Final = "unknown"  # the column is known by name alone (a CSV header)
 
 SCALARS: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
 KEY_TYPES: Final = (STRING, INT64, BOOL, DATE)
+MOST_KEY_BYTES: Final = 1_024  # of an entity's key, all its columns together, as stores have it (`online/codec.py`)
 NUMERIC: Final = (INT64, FLOAT64)
 
 _DIGITS: Final = Context(prec=80)  # more than a decimal has, and no value is rounded on the way to it

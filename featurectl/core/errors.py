@@ -8,6 +8,7 @@
     |-- PlanError              a plan that can't be applied as it is: blocked, or not in this version (FC4xx)
     |-- CheckFailedError       it ran and found something: a failed test, a failed gate
     |-- StoreError             a registry, online or offline store can't be reached, is full or read-only (FC6xx)
+    |   |-- RefusedDataError   it refuses what it was given to write, and takes all else
     |   |-- NoAnswerError      it did not answer in time, and would not the next time
     |   `-- BusyStoreError     somebody else holds it: nothing is wrong, and the same works later
     `-- TryAgainError          a lock is held, or the registry moved since it was read
@@ -88,6 +89,10 @@ class CheckFailedError(FeaturectlError):
 
 class StoreError(FeaturectlError):
     """A store or database can't be reached, is full, or refuses to be written."""
+
+
+class RefusedDataError(StoreError):
+    """A store refuses what it was given to write, and would refuse it again: the rest is written without it."""
 
 
 class NoAnswerError(StoreError):

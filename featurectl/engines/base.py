@@ -180,8 +180,8 @@ class Prepared:
     """Rows of a view, ready for its offline table, and what was seen on the way.
 
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
-    it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
-    known before the watermark, the same as rows that the table has).
+    it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, a key that is too
+    long, repeated, known before the watermark, the same as rows of the table); `long_key` names the first of the keys.
     `watermark` and `newest_event` are the greatest availability and event time of the rows read. Of rows known before
     the watermark those count that the view would have taken; `late_events` are their least and greatest event time.
     Without a `dedup_key` such a row that equals one of the table is none of them: nobody has to take it.
@@ -201,6 +201,7 @@ class Prepared:
     watermark: datetime | None
     newest_event: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    long_key: Mapping[str, str] = field(default_factory=dict)
     late_events: tuple[datetime, datetime] | None = None
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()

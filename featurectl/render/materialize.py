@@ -8,6 +8,7 @@ from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, plural
 from featurectl.engines.base import ERASED, SAME_AS_READ, TOO_LATE, CheckResult
+from featurectl.engines.row_keys import LONG_KEY
 from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.empty_parts import describe_empty
@@ -50,9 +51,11 @@ def render_runs(runs: Sequence[ViewRun], *, quiet: bool = False) -> str:
 
 
 def _how_mended(run: ViewRun, reason: str, count: int) -> str:
-    """Return what to do about rows that were dropped, behind the reason."""
+    """Return what stands behind the reason for which rows were dropped: what takes them, or which was the first."""
     them = plural(count, "it", "them")
     if reason == TOO_LATE:
+    if reason == LONG_KEY:
+        return f" (first: {in_one_line(_key(run.made.long_key))})" if run.made and run.made.long_key else ""
         return f"; featurectl {to_mend(run.view, run.made.late_since if run.made else None)} takes {them}"
     if reason == SAME_AS_READ:
         return f"; where files hold {them} twice, --since and --full do, too: give the source a `dedup_key`"
@@ -158,6 +161,7 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "action": _action(run),
         "rows_read": made and made.rows_read,
         "rows_written": made and made.rows_written,
+        "long_key": dict(made.long_key) if made and made.long_key else None,
         "dropped": dict(made.dropped) if made else {},
         "late_since": made and made.late_since,
         "changed_parts": list(made.changed_parts) if made else [],

@@ -1,30 +1,60 @@
-"""The checks of a source, for events one by one: one that fails a check of severity error is rejected."""
+"""What is looked at in the columns of an event: its keys, and the checks of its source.
+
+An event is rejected that fails a check of severity error, or has a key that is too long for a store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import decimal_parts
 from featurectl.language.definitions.source import Check, Source
 from featurectl.online.read import constant_of, number_of
-from featurectl.streaming.event_decoder import EventDecoder, EventRow
+from featurectl.streaming.entity_keys import EntityKey, LongKeys
+from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 
 _Passes = Callable[[Sequence[object]], Sequence[bool]]  # of the values of one column, none of them null
 
 
+RejectionKind = Literal["unreadable", "value", "check", "ahead", "store"]
+AHEAD: Final = "its time is more than 1 h ahead of its stamp"
+REFUSED: Final = "the online store refuses it: "
+_FAILS: Final = "fails the check "
+
+
+def rejection_kind(reason: str, column: str) -> RejectionKind:
+    """Return the kind of reason for which an event is rejected: of these there are few, whatever events hold.
+
+    >>> rejection_kind("'x' is no int64", "swipe"), rejection_kind("fails the check amount > 0", "amount")
+    ('value', 'check')
+    """
+    if reason.startswith(_FAILS):
+        return "check"
+    if reason.startswith(REFUSED):
+        return "store"
+    if reason == AHEAD:
+        return "ahead"
+    return "value" if column else "unreadable"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedChecks:
-    """Which events of a batch fail: `rejected` says by the place of an event which check it fails, `warned` counts."""
+    """Which events of a batch fail: `rejected` says by the place of an event why, `warned` counts."""
 
-    rejected: Mapping[int, Check]
+    rejected: Mapping[int, BadEvent]
     warned: int
 
 
 class EventChecks:
-    """The checks of a source that look at one row; what they mean is what `engines/polars/checks.py` counts."""
+    """The checks of a source that look at one row, and the keys of its entities.
 
-    def __init__(self, source: Source, decoder: EventDecoder) -> None:
+    What checks mean is what `engines/polars/checks.py` counts.
+    """
+
+    def __init__(self, source: Source, decoder: EventDecoder, keys: Collection[EntityKey] = ()) -> None:
+        self._long_keys = LongKeys(keys, decoder)
         self._checks = [
             (check, decoder.places[check.column], _passes(check, decoder.columns[check.column]))
             for check in source.checks
@@ -32,8 +62,8 @@ class EventChecks:
         ]
 
     def failed(self, rows: Sequence[EventRow]) -> FailedChecks:
-        """Return which events fail a check; of several the first in the file counts."""
-        rejected: dict[int, Check] = {}
+        """Return which events fail, and why: a key that is too long, then the first check in the file."""
+        rejected = {**self._long_keys.find(rows)}
         warned = 0
         for check, place, passes in self._checks:
             values = [row[place] for row in rows]
@@ -47,7 +77,7 @@ class EventChecks:
                 warned += len(wrong)
                 continue
             for number in wrong:
-                rejected.setdefault(number, check)
+                rejected.setdefault(number, BadEvent(f"{_FAILS}{check.label}", check.column or ""))
         return FailedChecks(rejected=rejected, warned=warned)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
 from featurectl.online.stream_state.base import GenerationCut, ListAppend, StampRange
 from featurectl.online.stream_state.layout import AHEAD_US
+from featurectl.streaming.entity_keys import EntityKey
 from featurectl.streaming.erased_events import NO_STREAM_ERASURES, ErasedEvents, StreamErasures
-from featurectl.streaming.event_checks import EventChecks
+from featurectl.streaming.event_checks import AHEAD, EventChecks
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.topics.base import MessageBatch
@@ -19,11 +20,6 @@ from featurectl.streaming.view_records import RecordContent, StampedEvent
 
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
-
-
-RejectionKind = Literal["unreadable", "value", "check", "ahead"]
-_FAILS: Final = "fails the check "
-_AHEAD: Final = "its time is more than 1 h ahead of its stamp"
 
 
 class ReadEvent(NamedTuple):
@@ -73,14 +69,18 @@ class StampedBatch:
 
 
 class EventReader:
-    """Reads the events of a source, and leaves out those of erased keys."""
+    """Reads the events of a source, whose entities have some `keys`, and leaves out those of erased keys."""
 
     def __init__(
-        self, source: Source, id_problem: IdProblem | None = None, erased: StreamErasures = NO_STREAM_ERASURES
+        self,
+        source: Source,
+        id_problem: IdProblem | None = None,
+        erased: StreamErasures = NO_STREAM_ERASURES,
+        keys: Collection[EntityKey] = (),
     ) -> None:
         self.decoder = EventDecoder(source, id_problem)
         self._erased = ErasedEvents(erased, self.decoder)
-        self._checks = EventChecks(source, self.decoder)
+        self._checks = EventChecks(source, self.decoder, keys)
 
     def read(self, messages: MessageBatch) -> EventBatch:
         """Return the events of a batch."""
@@ -96,8 +96,7 @@ class EventReader:
                 found.append(_read_event((offset, event_us(row), row)))
                 places.append(place)
         failed = self._checks.failed([event.row for event in found])
-        for number, check in failed.rejected.items():
-            bad[places[number]] = BadEvent(f"{_FAILS}{check.label}", check.column or "")
+        bad |= {places[number]: why for number, why in failed.rejected.items()}
         if failed.rejected:
             found = [event for number, event in enumerate(found) if number not in failed.rejected]
         return EventBatch(messages=messages, events=found, bad=bad, warned=failed.warned)
@@ -132,7 +131,7 @@ class EventReader:
                 events.append(_stamped_event((partition, offset, event_us, stamp, row)))
         if ahead:
             by_offset = dict(zip(offsets, values, strict=True))
-            rejected += [RejectedEvent(at, stamp, _AHEAD, "", by_offset[at]) for at, stamp in ahead.items()]
+            rejected += [RejectedEvent(at, stamp, AHEAD, "", by_offset[at]) for at, stamp in ahead.items()]
         stamped = StampedBatch(events=events, rejected=sorted(rejected))
         return self._without_erased(stamped) if self._erased else stamped
 
@@ -149,19 +148,6 @@ class EventReader:
             erased=erased,
             left_out=len(erased) + len(bad),
         )
-
-
-def rejection_kind(event: RejectedEvent) -> RejectionKind:
-    """Return the kind of reason for which an event is rejected: of these there are few, whatever events hold.
-
-    >>> rejection_kind(RejectedEvent(3, 9, "'x' is no int64", "swipe", b"{}"))
-    'value'
-    """
-    if event.reason.startswith(_FAILS):
-        return "check"
-    if event.reason == _AHEAD:
-        return "ahead"
-    return "value" if event.column else "unreadable"
 
 
 def appends_of(

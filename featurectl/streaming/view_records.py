@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, cast
 import msgpack
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.dtypes import STRING
+from featurectl.core.dtypes import MOST_KEY_BYTES, STRING
 from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.source import Source
@@ -48,8 +48,8 @@ class ViewRecords:
     """Makes the records of one view version; `layout` is what its lists keep, of inputs that the view has.
 
     `entity` gives the packed key of the entity of an event's columns; None where the view does not have the event, as
-    `where` leaves it out or its key has a null. `element` gives the bytes of what the view keeps of an event, which is
-    its `content`. Not for several threads.
+    `where` leaves it out, or its key has a null or is too long for a store. `element` gives the bytes of what the view
+    keeps of an event, which is its `content`. Not for several threads.
     """
 
     def __init__(self, view: FeatureView, decoder: EventDecoder, layout: ListLayout | None = None) -> None:
@@ -107,7 +107,7 @@ def _inputs(expressions: Sequence[Expression], decoder: EventDecoder) -> _Column
 
 
 def _key_reader(places: Sequence[int], types: Sequence[str]) -> _Key:
-    """Return what packs the key of an event's entity, None where a part of it is null."""
+    """Return what packs the key of an event's entity, None where a part of it is null or it is too long for a store."""
     if len(places) == 1 and types[0] == STRING:
         [place] = places
 
@@ -116,15 +116,19 @@ def _key_reader(places: Sequence[int], types: Sequence[str]) -> _Key:
             if text is None:
                 return None
             encoded = str(text).encode()
-            return b"s%d:%b" % (len(encoded), encoded)
+            return _fitting(b"s%d:%b" % (len(encoded), encoded))
 
         return packed
 
     def packed_all(row: EventRow) -> bytes | None:
         key = [row[place] for place in places]
-        return None if None in key else pack_key(cast("Sequence[KeyValue]", key), types)
+        return None if None in key else _fitting(pack_key(cast("Sequence[KeyValue]", key), types))
 
     return packed_all
+
+
+def _fitting(key: bytes) -> bytes | None:
+    return key if len(key) <= MOST_KEY_BYTES else None
 
 
 def _key_where(where: Callable[[EventRow], object], key: _Key) -> _Key:

@@ -10,10 +10,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import NoAnswerError, StoreError
+from featurectl.core.errors import NoAnswerError, RefusedDataError, StoreError
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import (
@@ -28,14 +29,17 @@ from featurectl.online.stream_state.protocols import StreamConnection, StreamSta
 from featurectl.streaming.commit_beside import CommitBeside
 from featurectl.streaming.compaction_queue import CompactionQueue
 from featurectl.streaming.compared_messages import ComparedMessages
+from featurectl.streaming.entity_keys import entity_keys
 from featurectl.streaming.erased_events import NO_STREAM_ERASURES, StreamErasures
 from featurectl.streaming.erased_replays import ErasedReplays
+from featurectl.streaming.event_checks import rejection_kind
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import QUIET_US, LogWriter
 from featurectl.streaming.logged_events import merged_ranges, rejected_rows, taken_ranges, with_stamps
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
 from featurectl.streaming.predictions import EventPredictor, NoPredictor, OfferedBatch, SettledBatch
-from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of, rejection_kind
+from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
+from featurectl.streaming.refused_events import WrittenEvents, write_apart
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 from featurectl.streaming.view_records import NullKeys
 from featurectl.streaming.worker_counts import WorkerCounts
@@ -75,7 +79,7 @@ class StreamWorker:
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
         self.stream, self.topic, self.log, self._pace = stream, topic, log, pace
         self.predictor: EventPredictor = NoPredictor()  # whoever predicts the events before they are logged
-        self._events = EventReader(stream.source, stream.id_problem, stream.erased)
+        self._events = EventReader(stream.source, stream.id_problem, stream.erased, entity_keys(stream.views.values()))
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
         self._null_keys = NullKeys(stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
@@ -330,16 +334,21 @@ class StreamWorker:
             stamped = self._events.stamp(events, reading.number, claim.stamps)
             claimed.append((messages, claim.stamps, claim.generations, stamped))
             self.counts.warned += events.warned
-        appends = [
-            each for _, _, generations, of in claimed for each in appends_of(of.events, generations, self._records)
-        ]
-        if appends:
-            for append, lengths in zip(appends, connection.lists.append(appends), strict=True):
-                self.compaction.see(append.generation, lengths)
+        write = partial(self._append, connection)
+        try:
+            write([(of.events, generations) for _, _, generations, of in claimed])
+        except RefusedDataError:
+            claimed = [(m, s, generations, write_apart(m, generations, of, write)) for m, s, generations, of in claimed]
         self._erased.remove(connection, [(of.erased, generations) for _, _, generations, of in claimed])
         for messages, stamps, generations, stamped in claimed:
             self._finish(connection, messages, stamps, generations, stamped)
         return sum(len(messages.offsets) for messages, *_ in claimed)
+
+    def _append(self, connection: StreamConnection, batches: Sequence[WrittenEvents]) -> None:
+        appends = [each for events, generations in batches for each in appends_of(events, generations, self._records)]
+        if appends:
+            for append, lengths in zip(appends, connection.lists.append(appends), strict=True):
+                self.compaction.see(append.generation, lengths)
 
     def _finish(
         self,
@@ -366,7 +375,7 @@ class StreamWorker:
         self.counts.late += sum(event.event_us < event.available_us - _LATE_US for event in stamped.events)
         self.counts.rejected += len(stamped.rejected)
         self.counts.erased += stamped.left_out
-        self.counts.reasons.update(map(rejection_kind, stamped.rejected))
+        self.counts.reasons.update(rejection_kind(bad.reason, bad.column) for bad in stamped.rejected)
         self.counts.null_keys.update(self._null_keys.count([event.row for event in stamped.events]))
 
     def _beat(self, connection: StreamConnection) -> None:

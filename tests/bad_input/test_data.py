@@ -162,6 +162,19 @@ def test_rows_with_a_null_key_or_time_are_dropped_and_counted(shop):
     assert ["spend", "2026-01-01", "00:00", "7", "d", "-", "OK", "1", "1", "1", "2026-01-08", "00:00"] in rows
 
 
+def test_rows_whose_key_is_too_long_are_dropped_and_counted_with_the_first(shop):
+    rows = "".join(f"{'k' * (9_000 + n)},2026-01-0{n}T00:00:00Z,{n}\n" for n in (1, 2))
+    shop.write("data/orders.csv", f"{HEAD}b,2026-01-01T00:00:00Z,3\n{rows}")
+    applied(shop)
+    ran = shop.run("materialize")
+    first = f"customer={'k' * 40}... (9,001 characters), ordered_at=2026-01-01T00:00:00Z"
+    assert f"spend@1: 2 rows dropped: key of more than 1,024 bytes (first: {first})\n" in ran.out
+    assert "count_7d       0      NOT_FOUND" in shop.run("get", "spend", f"customer={'k' * 9_001}").out
+    shop.write("spine.csv", f"customer,event_time\nb,2026-01-02\n{'k' * 9_001},2026-01-02\n")
+    assert shop.run("training-set", "--features", "spend:count_7d", "--spine", "spine.csv", "--out", "x.csv").code == 0
+    assert pl.read_csv("x.csv")["count_7d"].to_list() == [1, 0]
+
+
 def test_an_empty_source_makes_an_empty_table(shop):
     shop.write("data/orders.csv", HEAD)
     applied(shop)

@@ -57,6 +57,14 @@ def test_rows_without_key_or_time_are_dropped_and_counted(prepare):
     assert made.rows_read == 4
 
 
+def test_rows_whose_key_is_too_long_for_a_store_are_dropped_and_the_first_is_named(prepare):
+    long, longest = "é" * 510, "é" * 509  # with what stores write before it a key has 1,026 bytes, or 1,024
+    made = prepare(rows((long, 1.0, 1, 1), (longest, 2.0, 1, 1), (None, 3.0, 1, 1), ("x" * 9_000, 4.0, 1, 1)))
+    assert whole(made)["carrier"].to_list() == [longest]
+    assert made.dropped == {"null key": 1, "key of more than 1,024 bytes": 2}
+    assert made.long_key == {"carrier": f"{'é' * 40}... (510 characters)", "at": "2024-01-01T01:00:00Z"}
+
+
 def test_only_rows_of_the_interval_are_taken_and_later_ones_are_counted(prepare):
     made = prepare(rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 3), ("A", 4.0, 1, 4)), after=1, until=3)
     assert whole(made)["arr_delay"].to_list() == [2.0, 3.0]

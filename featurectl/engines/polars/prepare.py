@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from functools import partial
@@ -44,6 +44,7 @@ from featurectl.engines.polars.read_rows import (
     wanted_rows,
 )
 from featurectl.engines.polars.reread import RereadRows, is_known_later
+from featurectl.engines.row_keys import LONG_KEY, key_tests, name_row
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
@@ -80,6 +81,7 @@ class _Tally:
     newest_event: datetime | None = None
     begins: tuple[datetime, datetime] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+    long_key: Mapping[str, str] = field(default_factory=dict)
     late: LateEvents = field(default_factory=LateEvents)
     replaced: list[int] = field(default_factory=list)
     copies: EventCopies
@@ -127,14 +129,18 @@ class _Tally:
         """Return how many rows of a frame were not read before."""
         return frame.height if self.is_new is None else _count(frame, self.is_new)
 
-    def keep_keyed(self, frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-        """Return the rows that have a key; the first without one are counted, though they may be given again."""
-        kept = frame.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in columns))
-        if self.had_all_keys and kept.height < frame.height:
-            self.dropped["null key"] += frame.height - kept.height
-        else:
-            self.count("null key", frame, kept)
-        return kept
+    def keep_keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that have a key that fits; the first others are counted, though they may be given again."""
+        for reason, test in key_tests(self.view).items():
+            kept = frame.filter(test)
+            if reason == LONG_KEY and kept.height < frame.height and not self.long_key:
+                self.long_key = name_row(frame.filter(~test), self.view)
+            if self.had_all_keys and kept.height < frame.height:
+                self.dropped[reason] += frame.height - kept.height
+            else:
+                self.count(reason, frame, kept)
+            frame = kept
+        return frame
 
     def keep_clocked(self, frame: pl.DataFrame, clock: str, reason: str) -> pl.DataFrame:
         """Return the rows that have a clock; a check of the source sees the others too."""
@@ -191,8 +197,8 @@ def prepare_rows(
     """Return the rows of the pieces in the form of the view's offline table.
 
     The order of the steps is the language's: read, dedup, `select`, `where`, keys. Rows without event time,
-    availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
-    until it outgrows its share of it; without `room` it stays there. Rows of erased keys are left out last.
+    availability or a key that fits are dropped and counted. Rows are read and worked on in batches; what is kept lies
+    in memory until it outgrows its share of it; without `room` it stays there. Rows of erased keys are left out last.
     """
     seen = seen or EarlierRows()
     tally = _tally(view, pieces, seen, room)
@@ -221,6 +227,7 @@ def _prepared(tally: _Tally, rows: ShuffledRows) -> Prepared:
         watermark=tally.watermark,
         newest_event=tally.newest_event,
         dropped=dict(tally.dropped + Counter({TOO_LATE: tally.late.count, SAME_AS_READ: tally.late.same})),
+        long_key=tally.long_key if tally.dropped[LONG_KEY] else {},
         late_events=tally.late.ends,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
@@ -352,9 +359,7 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     tally.of_source.see(frame)
     if view.where is not None:
         frame = frame.filter(to_polars(typed_tree(view.where)))
-    columns = [view.join[key] for key in view.keys]
-    if columns:
-        frame = tally.keep_keyed(frame, columns)
+    frame = tally.keep_keyed(frame)
     tally.of_view.see(frame)
     return table_columns(frame, view)
 

@@ -7,7 +7,7 @@ an entity that the view takes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import chain
@@ -35,6 +35,7 @@ from featurectl.engines.clocks import (
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import Room, new_shuffle, table_columns, without_erased
 from featurectl.engines.polars.read_rows import NAMED
+from featurectl.engines.row_keys import LONG_KEY, key_tests, name_row
 from featurectl.engines.shuffle import ShuffledRows
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.polars import to_polars
@@ -76,6 +77,7 @@ def prepare_events(
         watermark=seen.watermark,
         newest_event=seen.newest_event,
         dropped=dict(seen.dropped),
+        long_key=seen.long_key,
         checks=(*seen.of_source.results(), *seen.of_view.results()),
         begins=seen.begins,
     )
@@ -96,6 +98,7 @@ class _Seen:
     newest_event: datetime | None = None
     begins: tuple[datetime, datetime] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+    long_key: Mapping[str, str] = field(default_factory=dict)
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
@@ -164,8 +167,11 @@ def _of_piece(number: int, piece: EventPiece, batch: pl.DataFrame, seen: _Seen) 
     view = seen.view
     if view.where is not None:
         frame = frame.filter(to_polars(typed_tree(view.where)))
-    if columns := view.key_columns:
-        frame = _kept(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key", piece, seen)
+    for reason, test in key_tests(view).items():
+        kept = _kept(frame, test, reason, piece, seen)
+        if reason == LONG_KEY and kept.height < frame.height and not (piece.earlier or seen.long_key):
+            seen.long_key = name_row(frame.filter(~test), view)
+        frame = kept
     return _named(frame, piece, seen)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from featurectl.engines.base import Piece, RowStream
 from featurectl.engines.batches import read_batches
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, Frame, clocked, select_columns, typed_tree
+from featurectl.engines.row_keys import key_tests
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -67,12 +68,13 @@ def hashed(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def of_view(rows: Frame, view: FeatureView) -> Frame:
-    """Return the rows that a view takes, whenever they happened: those of its `where` that have its keys."""
+    """Return the rows that a view takes, whenever they happened: those of its `where` that have a key that fits."""
     rows = select_columns(rows, view.source)
     if view.where is not None:
         rows = rows.filter(to_polars(typed_tree(view.where)))
-    whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
-    return rows.filter(whole) if whole else rows
+    for test in key_tests(view).values():
+        rows = rows.filter(test)
+    return rows
 
 
 def earlier_rows(piece: Piece, source: Source, schema: pl.Schema, at_once: int) -> Iterator[pl.DataFrame]:

@@ -19,6 +19,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import language_dtype, polars_dtype, widen_column
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
+from featurectl.engines.row_keys import LONG_KEY, key_fits
 from featurectl.language.definitions.view import FeatureView, Transform
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -34,7 +35,7 @@ def run_transform(view: FeatureView, given: Sequence[pl.LazyFrame]) -> pl.DataFr
 
     Raises:
         DataError: FC521 it fails, with the file, the line and its message; FC522 it returns something else: no frame,
-            a column too few or of another type, a null key or time.
+            a column too few or of another type, a null key or time, or a key that is too long for a store.
     """
     transform = view.transform
     assert transform is not None, f"{view.name} has no transform"
@@ -97,6 +98,10 @@ def _checked(frame: pl.DataFrame, view: FeatureView, transform: Transform) -> pl
         if nulls := made[name].null_count():
             message = f'returned {counted(nulls, "row")} of {made.height:,} without "{name}"'
             raise _refused(transform, message, "every row needs its keys and both clocks: leave it out, or fill it")
+    fits = key_fits(keys, [*view.key_types.values()]) if keys else None
+    if fits is not None and (too_long := made.filter(~fits).height):
+        message = f"returned {counted(too_long, 'row')} of {made.height:,} with a {LONG_KEY}"
+        raise _refused(transform, message, "stores take no longer one: leave these rows out")
     return made
 
 

@@ -334,8 +334,8 @@ CODES: Final[Mapping[str, Code]] = {
         '31.01.1997 is `"%d.%m.%Y"`); seconds since 1970 are read by `select: {at: to_timestamp(ts)}`.',
     ),
     "FC505": Code(
-        "null keys or times",
-        "Rows without a key or a time can't be placed: those of a source are dropped and counted.",
+        "null keys or times, or keys that are too long",
+        "Rows without a key or a time, or with a key of more than 1,024 bytes, are left out and counted.",
     ),
     "FC506": Code(
         "the spine lacks a column",

@@ -16,7 +16,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError, TryAgainError, UsageError
+from featurectl.core.errors import (
+    FeaturectlError,
+    NoAnswerError,
+    RefusedDataError,
+    StoreError,
+    TryAgainError,
+    UsageError,
+)
 from featurectl.core.postgres import NO_ANSWER, connect_limited, connect_watched
 from featurectl.core.secrets import hide_address_secrets
 
@@ -189,13 +196,19 @@ def store_error(address: PostgresAddress, error: psycopg.Error) -> FeaturectlErr
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = hide_address_secrets(lines[0].removeprefix(_CONNECTION_FAILED), address.url)
     what, hint = _described(error, text)
-    kind = NoAnswerError if _is_away(error) else StoreError
+    kind = NoAnswerError if _is_away(error) else RefusedDataError if _is_of_data(error) else StoreError
     return kind(f"the online store {address.shown} {what}", code="FC602", hint=hint)
 
 
 def _is_away(error: psycopg.Error) -> bool:
     state = error.sqlstate or ""
     return state in _AWAY or state.startswith("08") or (not state and isinstance(error, psycopg.OperationalError))
+
+
+def _is_of_data(error: psycopg.Error) -> bool:
+    """Return whether a server refuses values: they break a rule of their types, a limit of its own, or a check."""
+    state = error.sqlstate or ""
+    return state.startswith(("22", "54")) or state == "23514"
 
 
 def _described(error: psycopg.Error, text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import RefusedDataError, StoreError
 from featurectl.online.sqlite import stream_tables as tables
 from featurectl.online.sqlite.file import DatabaseFile
 from featurectl.online.stream_sql.base import StreamStep
@@ -178,6 +178,7 @@ class StreamFile:
                 busy = f"another process has been writing to the online store {shown} for {self.place.wait_s:g} s"
                 raise StoreError(busy, code="FC602", hint="run it again when that has ended") from error
             message = f"the online store {shown} can't be used: {sqlite_failure(error)}"
-            raise StoreError(message, code="FC602", hint=hint_of(error)) from error
+            kind = RefusedDataError if isinstance(error, sqlite3.DataError) else StoreError  # a value is too large
+            raise kind(message, code="FC602", hint=hint_of(error)) from error
         finally:
             self._file.release()

@@ -12,6 +12,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
 from featurectl.engines.base import TOO_LATE, Engine, Piece, Prepared
+from featurectl.engines.row_keys import WITHOUT_KEY
 from featurectl.engines.spans import NOT_COUNTED
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
@@ -149,11 +150,10 @@ def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:
 
 
 def _with_rows_without_key(covered: Coverage, prepared: Prepared) -> Coverage:
-    """Return a coverage that has the rows without a key where none was known: a later row may be a copy of one."""
-    found = prepared.dropped.get("null key", 0)
-    if not found or covered.dropped.get("null key"):
-        return covered
-    return replace(covered, dropped={**covered.dropped, "null key": found})
+    """Return a coverage that counts rows without a key that fits where it had none: a later row may be a copy."""
+    found = {reason: prepared.dropped.get(reason, 0) for reason in WITHOUT_KEY}
+    new = {reason: count for reason, count in found.items() if count and not covered.dropped.get(reason)}
+    return replace(covered, dropped={**covered.dropped, **new}) if new else covered
 
 
 def _left_of(ends: tuple[datetime, datetime] | None, asked: Range) -> tuple[datetime, datetime] | None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from featurectl.core.units import moved_by
 from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
+from featurectl.engines.row_keys import WITHOUT_KEY
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.offline.removed_rows import row_columns
@@ -76,7 +77,7 @@ def _from_earlier(scan: PartScan) -> PartScan:
 
 def _has_all_events(view: FeatureView, base: Coverage) -> bool:
     """Return whether a table has each event that was read of its source: the view takes all, whenever they happened."""
-    return view.where is None and base.since is None and not base.dropped.get("null key")
+    return view.where is None and base.since is None and not any(base.dropped.get(reason) for reason in WITHOUT_KEY)
 
 
 def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:

@@ -56,11 +56,12 @@ class Materialized:
     """What a run did for one view version.
 
     `action` is "nothing" (no row was added: nothing was read, or nothing of what was read belongs into the table),
-    "append", "rebuild" or "backfill" (a range of event times was computed again). `late_since` is the first event time
-    of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
-    since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
-    the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
-    `empty_parts` were read, and have no row. `fewer` is what a table that was made anew lacks.
+    "append", "rebuild" or "backfill" (a range of event times was computed again). `long_key` names the first row that
+    was dropped as its key is too long. `late_since` is the first event time of rows that came too late. `changed_parts`
+    are those of which the table has rows that were changed or are gone since, `changed_since` is the first event time
+    of these. `held_rows` become available after now; `events_until` is the newest event of the table that lies ahead of
+    now, None where none does. `doubles` are among the rows written.
+    `empty_parts` were read, and have no row. A table that was made anew has `fewer_rows` than before.
     `begins` are those of the rows read (`Prepared`); `older` is what a table of before has and a new one lacks.
     `gaps` are instants between which the log of a stream has lost stamps.
     """
@@ -73,6 +74,7 @@ class Materialized:
     table_version: int
     watermark: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    long_key: Mapping[str, str] = field(default_factory=dict)
     late_since: datetime | None = None
     checks: tuple[CheckResult, ...] = ()
     changed_parts: tuple[str, ...] = ()
@@ -205,6 +207,7 @@ def materialized_of(
         checks=prepared.checks,
         changed_parts=covered.changed_parts,
         changed_since=changed_since(covered),
+        long_key=prepared.long_key,
         held_rows=sum(prepared.held_back),
         events_until=_ahead(covered.newest_event, covered.now),
         begins=prepared.begins,
@@ -292,7 +295,8 @@ def _as_it_was(
     """Return what was done where a source that was read whole has the rows that the table had before."""
     made = nothing_new(run, written or before, now)
     held = sum(prepared.held_back)
-    return replace(made, rows_read=prepared.rows_read, dropped=prepared.dropped, checks=prepared.checks, held_rows=held)
+    made = replace(made, dropped=prepared.dropped, long_key=prepared.long_key, checks=prepared.checks)
+    return replace(made, rows_read=prepared.rows_read, held_rows=held)
 
 
 def _ahead(event: datetime | None, now: datetime | None) -> datetime | None:

@@ -14,6 +14,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.units import format_instant, plural
 from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
+from featurectl.engines.row_keys import key_fits
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.frames import compile_over
 from featurectl.identity.facts.views import read_columns
@@ -194,8 +195,9 @@ def label_rows(engine: Engine, target: LabelTarget | None, spine: SpineRows) -> 
     """Return the label of each row; None where there is none or the spine lacks what it is made of.
 
     A label over a horizon is null where t + horizon is after the watermark of its source (it is immature), where t is
-    before the first event of its source, whose files may have held earlier ones, where a key or t is null, and where
-    its expression is. It counts every row with t <= event_time < t + horizon.
+    before the first event of its source, whose files may have held earlier ones, where a key or t is null, where the
+    key is too long for a store (rows of it are dropped), and where its expression is. It counts every row with
+    t <= event_time < t + horizon.
 
     Raises:
         DataError: FC504, a column has a type that the label can't read.
@@ -225,7 +227,8 @@ def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: Spin
     values = engine.answer(ahead.table(), asked, _TIME)
     if label.expression is not None:
         values = values.select(compile_over(label.expression.text, values, f"label {label.name}"))
-    whole = pl.all_horizontal(pl.col(asked.columns).is_not_null())
+    fits = key_fits([*view.key_types], [*view.key_types.values()]) if view.key_types else None  # others were dropped
+    whole = pl.all_horizontal(pl.col(asked.columns).is_not_null(), *([] if fits is None else [fits]))
     mature = pl.lit(False) if ahead.watermark is None else pl.col(_TIME) <= ahead.watermark
     known = asked.select(whole=whole, mature=whole & mature)
     before = known["mature"] & _is_before(ahead.first_event, spine.time)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.json_form import load_source
+from featurectl.language.definitions.json_form import load_source, load_view
 from featurectl.language.definitions.source import Source
 from featurectl.language.stream_places import check_streams_run
-from featurectl.registry.applied import not_applied
+from featurectl.online.client.stream_asof import is_kept, stream_name
+from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State
+from featurectl.streaming.entity_keys import EntityKey, entity_keys
 from featurectl.streaming.intake.applied_mark import AppliedWatch
 from featurectl.streaming.intake.delivery import EventDelivery, EventRequest, place_of
 from featurectl.streaming.intake.delivery_thread import DeliveryFuture, DeliveryThread
@@ -29,10 +31,15 @@ class OpenSource:
     """
 
     def __init__(
-        self, workspace: Workspace, source: Source, limit_s: float, on_fault: Callable[[BaseException], None]
+        self,
+        workspace: Workspace,
+        source: Source,
+        keys: Collection[EntityKey],
+        limit_s: float,
+        on_fault: Callable[[BaseException], None],
     ) -> None:
         self.name = source.name
-        self.events = OfferedEvents(source)
+        self.events = OfferedEvents(source, keys)
         place = place_of(workspace, source, limit_s)
         self._plain = DeliveryThread(EventDelivery(place, limit_s), f"events-{source.name}", on_fault)
         self._keyed = DeliveryThread(EventDelivery(place, limit_s), f"events-once-{source.name}", on_fault)
@@ -71,7 +78,7 @@ class EventIntake:
         self._limit_s = min(limit_s, _MOST_WAIT_S)
         self._on_fault = on_fault
         self._state: State | None = None
-        self._open: dict[str, tuple[Mapping[str, Any], OpenSource]] = {}
+        self._open: dict[str, tuple[Mapping[str, Any], Collection[EntityKey], OpenSource]] = {}
         self._lock = threading.Lock()
 
     def source(self, state: State, name: str) -> OpenSource:
@@ -85,23 +92,24 @@ class EventIntake:
                 self._follow(state)
             found = self._open.get(name)
             if found is None:
-                definition = _definition(state, name)
-                opened = OpenSource(self._workspace, load_source(definition), self._limit_s, self._on_fault)
-                found = self._open[name] = (definition, opened)
-            return found[1]
+                definition, keys = _definition(state, name), _entity_keys(state, name)
+                source = load_source(definition)
+                opened = OpenSource(self._workspace, source, keys, self._limit_s, self._on_fault)
+                found = self._open[name] = (definition, keys, opened)
+            return found[2]
 
     def close(self) -> None:
         """Take nothing more; what waits is sent, or waited for a second at most."""
         with self._lock:
             opened, self._open = self._open, {}
-        for _, source in opened.values():
+        for *_, source in opened.values():
             source.close(wait_s=1.0)
 
     def _follow(self, state: State) -> None:
         """Close what is not as it was."""
-        for name, (definition, opened) in list(self._open.items()):
+        for name, (definition, keys, opened) in list(self._open.items()):
             registered = state.current("source", name)
-            if registered is None or registered.definition != definition:
+            if registered is None or registered.definition != definition or _entity_keys(state, name) != keys:
                 del self._open[name]
                 opened.close()
         self._state = state
@@ -121,6 +129,12 @@ def _definition(state: State, name: str) -> Mapping[str, Any]:
         known = f"streams: {', '.join(streams)}" if streams else "no source that is applied is a stream"
         raise UsageError(f"source {name} is no stream", hint=known)
     return registered.definition
+
+
+def _entity_keys(state: State, name: str) -> Collection[EntityKey]:
+    """Return the keys of the views that workers of a stream keep online."""
+    views = (item for item in served_views(state) if stream_name(item) == name and is_kept(state, item))
+    return entity_keys(load_view(item.definition) for item in views)
 
 
 def stream_names(state: State) -> list[str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.source import Source
 from featurectl.online.stream_state.layout import AHEAD_US
-from featurectl.streaming.event_checks import EventChecks
+from featurectl.streaming.entity_keys import EntityKey
+from featurectl.streaming.event_checks import EventChecks, RejectionKind, rejection_kind
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 from featurectl.streaming.event_keys import EventKeys
 from featurectl.streaming.topics.base import Record
 
-MisfitKind = Literal["unreadable", "value", "check", "ahead"]
 _AHEAD: Final = "its time is more than 1 h ahead of the clock"
 
 
@@ -24,7 +24,7 @@ class EventMisfit(NamedTuple):
     place: int
     column: str
     reason: str
-    kind: MisfitKind
+    kind: RejectionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,8 @@ def misfit_sentence(source: str, count: int, misfits: Sequence[EventMisfit]) -> 
 class OfferedEvents:
     """Checks events as the workers of a source do, and makes messages of them in the bytes that they have."""
 
-    def __init__(self, source: Source) -> None:
-        """Check the events of a source.
+    def __init__(self, source: Source, keys: Collection[EntityKey] = ()) -> None:
+        """Check the events of a source whose entities have some `keys`.
 
         Raises:
             UsageError: its events are not in JSON.
@@ -60,7 +60,7 @@ class OfferedEvents:
             message = f"source {source.name} reads {source.stream.format}, and events are handed over as json"
             raise UsageError(message, hint="send these events with a producer of your own")
         self._decoder = EventDecoder(source)
-        self._checks = EventChecks(source, self._decoder)
+        self._checks = EventChecks(source, self._decoder, keys)
         self._keys = EventKeys(source)
         self._event_time = source.event_time or ""
 
@@ -78,9 +78,8 @@ class OfferedEvents:
                 rows.append(made[0])
                 records.append((made[1], value))
                 places.append(place)
-        for number, check in self._checks.failed(rows).rejected.items():
-            reason = f"fails the check {check.label}"
-            misfits.append(EventMisfit(places[number], check.column or "", reason, "check"))
+        for number, bad in self._checks.failed(rows).rejected.items():
+            misfits.append(EventMisfit(places[number], bad.column, bad.reason, rejection_kind(bad.reason, bad.column)))
         return CheckedEvents(records=records, misfits=sorted(misfits))
 
     def _read(self, value: bytes, place: int, now_us: int) -> tuple[EventRow, bytes | None] | EventMisfit:

@@ -174,6 +174,16 @@ def test_events_without_a_key_are_counted(stream: CardStream):
     assert (made.dropped, swipes(stream)) == ({"null key": 1}, [1, 4])
 
 
+def test_events_whose_key_is_too_long_are_counted_of_history_and_log(stream: CardStream):
+    stream.write_history([{**known(1, 0), "card": "x" * 1_019}, known(2, 0)])
+    begin_at(stream, 10)
+    stream.put("swipes/0", {**swipe(4, 15), "card": "y" * 9_000})  # as an older version logged it
+    put(stream, "swipes/1", 3, 16)
+    made, _ = stream.materialize(SPEND)
+    assert (made.dropped, swipes(stream)) == ({"key of more than 1,024 bytes": 2}, [2, 3])
+    assert str(made.long_key["card"]).startswith("x" * 40 + "... (1,019 characters)")
+
+
 def test_a_new_column_is_computed_of_history_and_log_while_events_come(stream: CardStream):
     stream.write_history([known(1, 0)])
     begin_at(stream, 10)
