@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # they load Polars, which a command that opens no source does
     from featurectl.sources.file_format_base import FileFormat
 
 
+_MOST_TEXTS: Final = 100  # files of a source whose first cells are looked at before it is read
 NamesReader = Callable[[Path, Source], Sequence[str] | None]
 
 
@@ -53,6 +54,7 @@ def _file_kind(
     load: Callable[[], FileFormat],
     read_names: NamesReader | None = None,
     has_dates: Callable[[Path, Source], bool] | None = None,
+    check_text: Callable[[Path, Source, str], None] | None = None,
 ) -> SourceKind:
     def open_files(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
         from featurectl.sources.files import FileReader
@@ -68,7 +70,12 @@ def _file_kind(
     def check(source: Source, root: Path) -> None:
         from featurectl.sources.paths import source_files
 
-        source_files(source, root, source.path)
+        files = source_files(source, root, source.path)
+        if check_text is None:
+            return
+        for file in files[:_MOST_TEXTS]:
+            shown = file.relative_to(root) if file.is_relative_to(root) else file
+            check_text(file, source, f"source {source.name}, file {shown}")
 
     def look(source: Source, root: Path) -> bool:
         from featurectl.sources.paths import source_files
@@ -89,6 +96,19 @@ def _csv_names(file: Path, source: Source) -> Sequence[str] | None:
     from featurectl.sources.csv_lines import read_header
 
     return read_header(file, source.csv.separator)
+
+
+def _check_csv(file: Path, source: Source, where: str) -> None:
+    from featurectl.sources.unfolding import check_cells
+
+    check_cells(file, where, source.csv.separator, first=True)
+
+
+def _check_ndjson(file: Path, source: Source, where: str) -> None:
+    from featurectl.sources.unfolding import check_cells
+
+    del source
+    check_cells(file, where, None, first=True)
 
 
 def _csv_dates(file: Path, source: Source) -> bool:
@@ -209,8 +229,8 @@ def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_root
 
 SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {
     "parquet": _file_kind(_parquet, _parquet_names, _parquet_dates),
-    "csv": _file_kind(_csv, _csv_names, _csv_dates),
-    "ndjson": _file_kind(_ndjson),
+    "csv": _file_kind(_csv, _csv_names, _csv_dates, _check_csv),
+    "ndjson": _file_kind(_ndjson, check_text=_check_ndjson),
     "delta": SourceKind(
         open=_open_delta, read_columns=_delta_columns, check_there=_check_delta, has_dates=_delta_dates
     ),

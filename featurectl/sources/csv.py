@@ -14,7 +14,7 @@ from featurectl.core.object_store import polars_options
 from featurectl.language.definitions.source import Source
 from featurectl.sources.csv_fields import find_short_line
 from featurectl.sources.csv_lines import AS_UTF8, WrongLine, find_wrong_line, is_utf_16, line_of_row
-from featurectl.sources.unfolding import check_lines
+from featurectl.sources.unfolding import check_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class CsvFormat:
             storage_options=polars_options(files[0]),
         )
 
-    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
-        """See that a file is not UTF-16, and no line of it, if compressed, unfolds to more than may be held."""
+    def check_lines(self, file: Path, source: Source, where: str, *, first: bool = False) -> None:
+        """See that a file is not UTF-16, and no cell of it is too long."""
         if is_utf_16(file):
             raise DataError(f"{where} can't be read: it is UTF-16, not UTF-8", code="FC502", hint=AS_UTF8)
-        check_lines(file, where, quoted=True, first=first)
+        check_cells(file, where, source.csv.separator, first=first)
 
     def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
         """Return the first line that has more fields than the header, wrong quotes, or other bytes than UTF-8."""

@@ -9,8 +9,9 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
-from featurectl.sources.unfolding import MOST_LINE, file_chunks
+from featurectl.sources.unfolding import file_chunks
 
+_MOST_LINE: Final = 64 * 2**20  # bytes
 AS_UTF8: Final = "save the file as UTF-8"
 _UNQUOTED: Final = {  # what the reader of Python says
     "unexpected end of data": "opens a quote that nothing closes",
@@ -106,7 +107,7 @@ def csv_lines(file: Path, errors: str = "replace") -> Iterator[str]:
     for chunk in file_chunks(file):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line.decode("utf-8", errors) + "\n" for line in lines)
-        if len(rest) > MOST_LINE:
+        if len(rest) > _MOST_LINE:
             raise csv.Error("a line is longer than is held in memory")
     if rest:
         yield rest.decode("utf-8", errors)

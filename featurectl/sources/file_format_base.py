@@ -30,11 +30,11 @@ class FileFormat(Protocol):
     def scan(self, files: Sequence[str], source: Source, *, remote: bool) -> pl.LazyFrame:
         """Return the rows of files that have the same columns, as Polars reads them."""
 
-    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
-        """See that a local file can be read line by line; `first`: its first line.
+    def check_lines(self, file: Path, source: Source, where: str, *, first: bool = False) -> None:
+        """See that a local file can be read line by line; `first`: as far as its first MiB goes.
 
         Raises:
-            DataError: FC502, a line is too long.
+            DataError: FC502, a cell or a line is too long.
         """
 
     def wrong_line(self, file: Path, source: Source) -> WrongLine | None:

@@ -13,7 +13,7 @@ from featurectl.core.object_store import polars_options
 from featurectl.language.definitions.source import Source
 from featurectl.sources.csv_lines import WrongLine
 from featurectl.sources.json_lines import find_wrong_object
-from featurectl.sources.unfolding import check_lines
+from featurectl.sources.unfolding import check_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,10 @@ class NdjsonFormat:
             return pl.LazyFrame()  # no objects, no keys
         return pl.scan_ndjson(list(files), infer_schema_length=None, storage_options=polars_options(files[0]))
 
-    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
-        """See that no line of a compressed file unfolds to more than may be held."""
-        check_lines(file, where, quoted=False, first=first)
+    def check_lines(self, file: Path, source: Source, where: str, *, first: bool = False) -> None:
+        """See that no line of a file is too long."""
+        del source
+        check_cells(file, where, None, first=first)
 
     def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
         """Return the first line that is no JSON object, or has other bytes than UTF-8."""

@@ -27,7 +27,7 @@ class ParquetFormat:
         where = files[0] if remote else list(files)
         return pl.scan_parquet(where, hive_partitioning=False, glob=remote, storage_options=polars_options(files[0]))
 
-    def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
+    def check_lines(self, file: Path, source: Source, where: str, *, first: bool = False) -> None:
         """Do nothing: there are no lines."""
 
     def wrong_line(self, file: Path, source: Source) -> None:

@@ -25,7 +25,7 @@ class RawFiles:
 
     address: FileAddress
     form: FileFormat
-    _unfolded: set[str] = field(default_factory=set)  # whose lines were looked at
+    _checked: set[str] = field(default_factory=set)  # whose lines were looked at
 
     def schema(self, file: str) -> pl.Schema:
         """Return the columns of one file as Polars reads them.
@@ -33,8 +33,7 @@ class RawFiles:
         Raises:
             DataError: FC502, it can't be read.
         """
-        if self.form.spells_types:
-            self._check_lines(file, first=True)
+        self._check_lines(file, first=self.form.spells_types)
         with self.naming_lines([file]), reading(self.address.where(file), self.address.shown):
             schema = self.scan([file]).collect_schema()
         self.form.check_schema(schema, self.address.where(file))
@@ -43,18 +42,19 @@ class RawFiles:
     def alike(self, names: Sequence[str]) -> list[Run]:
         """Return runs of neighbouring files that have the same columns and types; their rows may be read."""
         for name in names:
-            if name not in self._unfolded:
-                self._check_lines(name)
-                self._unfolded.add(name)
+            self._check_lines(name)
         schemas = [(self.schema(name), name) for name in names]
         return [(schema, [name for _, name in run]) for schema, run in groupby(schemas, key=lambda item: item[0])]
 
     def _check_lines(self, file: str, *, first: bool = False) -> None:
-        if not self.address.remote:
+        if not self.address.remote and file not in self._checked:
             with reading(self.address.where(file), self.address.shown):
-                self.form.check_lines(self.address.root / file, self.address.where(file), first=first)
+                place, source = self.address.root / file, self.address.source
+                self.form.check_lines(place, source, self.address.where(file), first=first)
             if not first and (line := self.form.short_line(self.address.root / file, self.address.source)):
                 raise self._broken(file, line)
+        if not first:
+            self._checked.add(file)
 
     def line_of(self, name: str, row: int) -> int | None:
         """Return the line of a file in which a row (from 0) begins; None where rows are counted instead."""

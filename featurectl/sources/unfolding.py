@@ -1,35 +1,42 @@
-"""Compressed text files: how long their lines become, looked at before a reader holds one of them whole in memory."""
+"""Text files: how long their cells are, looked at before a reader holds one of them whole in memory."""
 
 from __future__ import annotations
 
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 from featurectl.core.errors import DataError
 
-MOST_LINE: Final = 64 * 2**20
+MOST_CELL: Final = 16 * 2**20  # bytes of a cell of a CSV file, of a line of others
 _CHUNK: Final = 2**20
 
 
-def check_lines(file: Path, what: str, *, quoted: bool, first: bool = False, most: int = MOST_LINE) -> None:
-    """Check that no line of a compressed text file unfolds to more than `most` bytes; other files are left alone.
+def check_cells(file: Path, what: str, separator: str | None, *, first: bool = False, most: int = MOST_CELL) -> None:
+    """Check that no cell of a CSV file, or no line of an NDJSON file (no `separator`), has more than `most` bytes.
 
-    A line ends at a newline; with `quoted`, at one outside of double quotes. With `first` the file is unpacked as far
-    as its first line goes, else to its end, a MiB at a time. `what` names the source and the file. A line that is up
-    to a MiB too long may pass. What is damaged is left to the reader, which says so.
+    A cell ends at a separator or a newline outside of double quotes. The file is read, and unpacked where it is
+    compressed, a MiB at a time: to its end, with `first` as far as its first MiB and what begins there. `what` names
+    the source and the file. What is up to a MiB too long may pass. The reader says what is damaged.
 
     Raises:
-        DataError: FC502, a line is longer.
+        DataError: FC502, one has more; the message names its line.
     """
-    for length, ended in _lengths(_unfolded(file), quoted=quoted):
+    if file.stat().st_size <= most and not is_compressed(file):
+        return
+    ended = 0
+    for begin, length, has_ended in _lengths(file_chunks(file), separator):
         if length > most:
-            message = f"{what}: a line of it unfolds to more than {most >> 20} MiB; rows of compressed text may not"
-            raise DataError(message, code="FC502", hint="unpack the file if its rows are as long as that")
-        if first and ended:
+            line = _lines_before(file, begin) + 1
+            kind = "is longer than" if separator is None else "has a cell of more than"
+            quotes = "" if separator is None else "close its quotes, if it has some; else "
+            hint = f"{quotes}keep such a text in a file of its own, and where it lies in the column"
+            raise DataError(f"{what} can't be read: line {line:,} {kind} {most >> 20} MiB", code="FC502", hint=hint)
+        ended += has_ended
+        if first and ended > 1:
             return
 
 
@@ -49,27 +56,39 @@ def file_chunks(file: Path) -> Iterator[bytes]:
     yield from _unfolded(file)
 
 
-def _lengths(chunks: Iterator[bytes], *, quoted: bool) -> Iterator[tuple[int, bool]]:
-    """Return after each chunk how long the line has become in which it ends, and whether one ended before."""
-    length, inside = 0, False
+def _lengths(chunks: Iterator[bytes], separator: str | None) -> Iterator[tuple[int, int, bool]]:
+    """Yield after each chunk where the cell begins in which it ends, how long that is, and whether one ended in it."""
+    ends = [b"\n"] if separator is None else [b"\n", separator.encode()]
+    at, begin, inside = 0, 0, False
     for chunk in chunks:
-        end = _last_end(chunk, inside=inside) if quoted else chunk.rfind(b"\n")
-        length = length + len(chunk) if end < 0 else len(chunk) - end - 1
-        inside ^= quoted and bool(chunk.count(b'"') & 1)
-        yield length, end >= 0
+        inside ^= separator is not None and bool(chunk.count(b'"') & 1)
+        end = chunk.rfind(b"\n") if separator is None else _last_end(chunk, ends, inside=inside)
+        if end >= 0:
+            begin = at + end + 1
+        at += len(chunk)
+        yield begin, at - begin, end >= 0
 
 
-def _last_end(chunk: bytes, *, inside: bool) -> int:
-    """Return where the last newline lies that is outside of quotes, -1 where there is none; `inside` as it begins."""
-    end = chunk.rfind(b"\n")
-    if end < 0 or inside == bool(chunk.count(b'"', 0, end) & 1):
-        return end
-    at, last = 0, -1
-    for number, piece in enumerate(chunk.split(b'"')):
-        if inside == bool(number & 1) and (end := piece.rfind(b"\n")) >= 0:
-            last = at + end
-        at += len(piece) + 1
-    return last
+def _last_end(chunk: bytes, ends: Sequence[bytes], *, inside: bool) -> int:
+    """Return where the last of some ends lies that is outside of quotes, -1 without any; `inside` as the chunk ends."""
+    behind = len(chunk)
+    while behind >= 0:
+        quote = chunk.rfind(b'"', 0, behind)
+        if not inside and (end := max(chunk.rfind(each, quote + 1, behind) for each in ends)) >= 0:
+            return end
+        inside, behind = not inside, quote
+    return -1
+
+
+def _lines_before(file: Path, begin: int) -> int:
+    """Return how many lines of a file end before a byte of what it holds."""
+    lines = at = 0
+    for chunk in file_chunks(file):
+        lines += chunk.count(b"\n", 0, max(begin - at, 0))
+        at += len(chunk)
+        if at >= begin:
+            break
+    return lines
 
 
 def _unfolded(file: Path) -> Iterator[bytes]:

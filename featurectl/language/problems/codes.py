@@ -320,8 +320,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC502": Code(
         "a file can't be read",
-        "It is not of the declared format, is cut short, or may not be read by this user. Or it is compressed text, a "
-        "line of which unfolds to more than 64 MiB. Or a CSV line has fewer fields than the header: the last was cut.",
+        "It is not of the declared format, may not be read by this user, or is cut short: its last CSV line has fewer "
+        "fields than the header. Or a cell (of NDJSON: a line) has more than 16 MiB, unpacked where it is compressed.",
     ),
     "FC503": Code(
         "a column is missing in the data",
