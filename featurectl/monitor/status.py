@@ -126,7 +126,7 @@ def _check_view(
         stale = count_stale(item.view, item.table, served.computed_at, now) if counts else None
         future = _of_the_future(item, served)
     except FeaturectlError as error:
-        return _failed(item, error.message), error
+        return _failed(item, "; ".join(filter(None, [error.message, error.hint]))), error
     if future:
         return replace(_failed(item, future), future=True), None
     return _row(item, served, stale, now), None
@@ -240,6 +240,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         DataError: it serves nothing: FC510 it has no table, FC511 nothing was pushed.
         StoreError: a store can't be read, or is not there.
     """
+    item.table.check_files()
     if item.stream_asof is not None:
         return _look_at_stream(item, item.stream_asof())
     coverage = item.table.coverage()

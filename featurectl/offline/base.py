@@ -113,6 +113,13 @@ class OfflineTable(Protocol):
     def statistics(self, version: int | None = None) -> TableStatistics:
         """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
+    def check_files(self) -> None:
+        """Check that the files of the newest version are there, without reading them.
+
+        Raises:
+            StoreError: FC603, one is gone.
+        """
+
     def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:
         """Add rows as one commit and return the new version; creates the table.
 

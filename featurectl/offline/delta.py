@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, TryAgainError
+from featurectl.core.units import counted, plural
 from featurectl.core.variables import shown_location
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.batches import read_batches
@@ -66,6 +67,7 @@ class DeltaStore:
             location=f"{self.location.rstrip('/')}/{below}",
             shown=shown,
             keys=tuple(keys),
+            rebuild_hint=f"featurectl materialize --full {view}@{version} makes the table anew",
             entity=entity,
             known_erasures=self.known_erasures,
         )
@@ -127,6 +129,23 @@ class ViewTable(ErasableTable):
             oldest_event=event_end(files, "min"),
             newest_event=event_end(files, "max"),
         )
+
+    def check_files(self) -> None:
+        """Check that the files of the newest version are there, without reading them.
+
+        Raises:
+            StoreError: FC603, one is gone.
+        """
+        table = self._open()
+        if table is None:
+            return
+        paths = files_of(table)["path"].to_list()
+        there = {*those_there(self.location, paths)}
+        if gone := [path for path in paths if path not in there]:
+            more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
+            are = plural(len(gone), "is", "are")
+            message = f"the offline table {self.shown} can't be read: {gone[0]}{more} {are} gone"
+            raise StoreError(message, code="FC603", hint=self.rebuild_hint)
 
     def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:
         """Add rows as one commit and return the new version; creates the table.

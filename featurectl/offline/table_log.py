@@ -26,7 +26,6 @@ METADATA: Final = "featurectl"  # the key of our part in a commit
 # The log is never cut: versions that model versions and manifests name are found by it.
 HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 _BROKEN: Final = (DeltaError, PolarsError, FileNotFoundError)  # what is in a table; a place that refuses is an OSError
-_REBUILD: Final = "featurectl materialize --full VIEW makes the table anew"
 CommitMode = Literal["append", "overwrite"]
 
 
@@ -34,12 +33,14 @@ CommitMode = Literal["append", "overwrite"]
 class TableLog:
     """The versions of the table at a location, a folder or a URL, that errors call `shown`.
 
+    `rebuild_hint` says how it is made again where what is in it can't be read.
     It opens a version once, for none ever changes: a read of many buckets looks at the log of an object store once.
     A commit on another version than the one whose coverage was given out is refused (TryAgainError).
     """
 
     location: str
     shown: str
+    rebuild_hint: str
     _seen: tuple[int | None, ...] = field(default=(), init=False)
     _opened: OpenedVersions = field(init=False)
     _commits: dict[int, Commit] = field(default_factory=dict, init=False)
@@ -133,5 +134,5 @@ class TableLog:
             message = f"the offline table {self.shown} can't be {done}"
             failure = store_failure(message, error, lambda text: text.replace(self.location, self.shown))
             if done == "read" and isinstance(error, _BROKEN) and not isinstance(failure, NoAnswerError):
-                failure.hint = failure.hint or _REBUILD
+                failure.hint = failure.hint or self.rebuild_hint
             raise failure from error

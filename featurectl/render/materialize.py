@@ -12,7 +12,6 @@ from featurectl.engines.row_keys import LONG_KEY
 from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.empty_parts import describe_empty
-from featurectl.operations.materialize.fewer_rows import describe_fewer
 from featurectl.operations.materialize.materialize_views import ViewRun
 from featurectl.operations.materialize.older_version import describe_history, history_document
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
@@ -54,9 +53,9 @@ def _how_mended(run: ViewRun, reason: str, count: int) -> str:
     """Return what stands behind the reason for which rows were dropped: what takes them, or which was the first."""
     them = plural(count, "it", "them")
     if reason == TOO_LATE:
+        return f"; featurectl {to_mend(run.view, run.made.late_since if run.made else None)} takes {them}"
     if reason == LONG_KEY:
         return f" (first: {in_one_line(_key(run.made.long_key))})" if run.made and run.made.long_key else ""
-        return f"; featurectl {to_mend(run.view, run.made.late_since if run.made else None)} takes {them}"
     if reason == SAME_AS_READ:
         return f"; where files hold {them} twice, --since and --full do, too: give the source a `dedup_key`"
     return ""
@@ -77,7 +76,7 @@ def _notes(run: ViewRun) -> list[str]:
     notes = [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
     older = [describe_history(made.older)] if made.older else []
     empty = [describe_empty(made.empty_parts)] if made.empty_parts else []
-    fewer = [describe_fewer(made.fewer)] if made.fewer.rows else []
+    fewer = [f"{counted(made.fewer_rows, 'row')} fewer than before"] if made.fewer_rows else []
     return [*notes, *older, *fewer, *empty, *_of_doubles(made.doubles), *_of_gaps(made.gaps)]
 
 
@@ -161,8 +160,8 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "action": _action(run),
         "rows_read": made and made.rows_read,
         "rows_written": made and made.rows_written,
-        "long_key": dict(made.long_key) if made and made.long_key else None,
         "dropped": dict(made.dropped) if made else {},
+        "long_key": dict(made.long_key) if made and made.long_key else None,
         "late_since": made and made.late_since,
         "changed_parts": list(made.changed_parts) if made else [],
         "changed_since": made and made.changed_since,
@@ -174,9 +173,7 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "tied_key": dict(made.doubles.tied_key) if made and made.doubles.tied_key else None,
         "differing_copies": made and made.doubles.copies,
         "differing_event": dict(made.doubles.copied_event) if made and made.doubles.copied_event else None,
-        "fewer_rows": made and made.fewer.rows,
-        "gone_keys": made and made.fewer.keys,
-        "gone_key": dict(made.fewer.key) if made and made.fewer.key else None,
+        "fewer_rows": made and made.fewer_rows,
         "gaps": [{"after": after, "until": until} for after, until in made.gaps] if made else [],
         "empty_parts": list(made.empty_parts) if made else [],
         "checks": [_check_json(check) for check in made.checks] if made else [],

@@ -121,7 +121,34 @@ def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
     for command in (("push", "spend"), ("get", "spend", "customer=a", "--offline"), ("train", "pays")):
         said = live.fails(69, *command)
         assert f"error[FC603]: the offline table {SPEND} can't be read: " in said
-        assert "= featurectl materialize --full VIEW makes the table anew" in said
+        assert "= featurectl materialize --full spend@1 makes the table anew" in said
+
+
+def test_a_table_whose_file_is_gone_is_named_by_all_and_made_again_with_full(live):
+    [file] = (live.root / SPEND).rglob("*.parquet")
+    file.unlink()
+    said = f"the offline table {SPEND} can't be read: bucket=0/{file.name} is gone"
+    hint = "featurectl materialize --full spend@1 makes the table anew"
+    failed = live.run("materialize", "-q")
+    assert (failed.code, f"error[FC603]: {said}\n  = {hint}\n" in failed.err) == (69, True), failed
+    status = live.run("status")
+    assert (status.code, f"{said}; {hint}" in status.out) == (1, True), status
+    assert "  = versions that are: 1\n" in live.fails(64, "materialize", "spend@9")
+    rows = (live.root / "data/orders.csv").read_text().splitlines()
+    live.write("data/orders.csv", "\n".join(rows[:-1]) + "\n")
+    made = live.run("materialize", "--full", "spend@1")
+    assert (made.code, "spend@1: 1 row fewer than before\n" in made.out, "last_order" in made.out) == (0, True, False)
+    assert live.run("status").code == 0
+
+
+def test_a_new_version_is_made_though_a_file_of_the_older_one_is_gone(live):
+    live.change("objects.yaml", "    aggregates:\n", "    where: amount > 0\n    aggregates:\n")
+    assert live.run("apply", "--auto-approve", "--allow-breaking", "spend").code == 0
+    for file in (live.root / SPEND).rglob("*.parquet"):
+        file.unlink()
+    newer(live)
+    made = live.run("materialize", "spend@2", "--no-online")
+    assert (made.code, "spend@2  first" in made.out) == (0, True), made
 
 
 @pytest.mark.long

@@ -46,12 +46,11 @@ def test_a_file_that_was_cut_is_refused_and_taken_with_full(capsys):
     (view,) = document["result"]["views"]
     assert (view["error"]["code"], view["error"]["message"]) == ("FC501", SAID)
     assert main(["materialize", "--full"]) == 0
-    said = "values@1: 1 row fewer than before: 1 key that it had has none (first: k=a)"
-    assert said in capsys.readouterr().out
+    assert "values@1: 1 row fewer than before\n" in capsys.readouterr().out
     Path("rolling.csv").write_text(HEADER + NEW + NEW.replace("03", "04"))
     assert main(["materialize", "-o", "json"]) == 0
     (view,) = json.loads(capsys.readouterr().out)["result"]["views"]
-    assert (view["action"], view["fewer_rows"], view["gone_keys"], view["gone_key"]) == ("rebuild", 0, 0, None)
+    assert (view["action"], view["fewer_rows"]) == ("rebuild", 0)
 
 
 @pytest.mark.long

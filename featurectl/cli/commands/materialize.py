@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class MaterializeOptions:
     """Which views are computed, from which rows on, and whether they are."""
 
-    views: Annotated[list[str] | None, typer.Argument(help="Feature views; all by default.")] = None
+    views: Annotated[
+        list[str] | None, typer.Argument(help="VIEW, or VIEW@2 for one of its versions; all by default.")
+    ] = None
     full: Annotated[bool, typer.Option("--full", help="Read every source whole and rebuild the tables.")] = False
     since: Annotated[str | None, typer.Option(help="Compute events from this instant on again.", metavar="TIME")] = None
     until: Annotated[str | None, typer.Option(help="Compute events before it again.", metavar="TIME")] = None

@@ -18,7 +18,9 @@ from featurectl.core.errors import UsageError
 class PushOptions:
     """Which views are pushed, or which rows are removed instead."""
 
-    views: Annotated[list[str] | None, typer.Argument(help="Views to push; all of them by default.")] = None
+    views: Annotated[
+        list[str] | None, typer.Argument(help="VIEW, or VIEW@2 for one of its versions; all by default.")
+    ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be sent.")] = False
     remove: Annotated[
         list[str] | None,

@@ -15,7 +15,6 @@ from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
 from featurectl.operations.materialize.clean_erased import clean_erased, named_versions
-from featurectl.operations.materialize.fewer_rows import find_fewer
 from featurectl.operations.materialize.older_version import OlderHistory, older_history
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.record_columns import columns_seen, record_columns
@@ -31,7 +30,7 @@ from featurectl.workspace.clocks import latest_run
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.language.definitions.source import Source
-    from featurectl.offline.base import Coverage
+    from featurectl.offline.base import Coverage, OfflineTable
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.applied_workspace import AppliedWorkspace
 
@@ -53,13 +52,20 @@ class ViewWork:
 
 
 def view_run(work: ViewWork, item: ObjectVersion) -> MaterializeRun:
-    """Return a view version with its sources, which are opened, and its table."""
+    """Return a view version with its sources, which are opened, and its table.
+
+    Raises:
+        StoreError: FC603, a file of the table is gone, and it is not to be made anew.
+    """
     view, workspace = load_view(item.definition), work.applied.workspace
+    table = view_table(workspace.offline(), view, item.version)
+    if not work.full:
+        table.check_files()
     return MaterializeRun(
         view=view,
         version=item.version,
         reader=work.applied.open_source(view.source),
-        table=view_table(workspace.offline(), view, item.version),
+        table=table,
         others=tuple(work.applied.open_source(source) for source in transform_sources(view)[1:]),
         spill=workspace.spill_folder(),
         progress=work.progress,
@@ -94,7 +100,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     if made.action == "first":
         made = replace(made, older=_older(work, run, made))
     elif made.action == "rebuild":
-        made = replace(made, fewer=find_fewer(run.table, run.view.keys, version))
+        made = replace(made, fewer_rows=_fewer_rows(run.table, before, version))
     if work.keep_changed:
         made = _keep_changed(run, made)
     expired = expire_rows(run, now)
@@ -141,7 +147,7 @@ def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHist
     state, offline, view = work.applied.state, work.applied.workspace.offline(), run.view
     for version in range(run.version - 1, 0, -1):
         item = state.view(view.name, version)
-        if item is None or view_table(offline, view, version).version() is None:
+        if item is None or not _can_be_read(view_table(offline, view, version)):
             continue
         older = load_untyped_view(item.definition).source
         if (older.name, older.event_time) != (view.source.name, view.source.event_time):
@@ -150,6 +156,28 @@ def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHist
         begins = made.begins if known_alike or made.begins is None else (made.begins[0], _EVER)
         return older_history(run, begins, version, view_table(offline, view, version))
     return None
+
+
+def _can_be_read(table: OfflineTable) -> bool:
+    """Return whether there is a table that has all of its files."""
+    if table.version() is None:
+        return False
+    try:
+        table.check_files()
+    except StoreError:
+        return False
+    return True
+
+
+def _fewer_rows(table: OfflineTable, before: Coverage | None, version: int | None) -> int:
+    """Return how many rows fewer a table has than in a version before it was made anew, by what its log says.
+
+    One that begins at another time than before is not compared: it lacks what is older.
+    """
+    after = table.coverage()
+    if before is None or version is None or after is None or after.since != before.since:
+        return 0
+    return max(table.statistics(version).rows - table.statistics().rows, 0)
 
 
 def _keep_changed(run: MaterializeRun, made: Materialized) -> Materialized:

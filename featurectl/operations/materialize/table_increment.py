@@ -10,6 +10,7 @@ from dataclasses import field, replace
 from datetime import datetime
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
 from featurectl.core.units import united
 from featurectl.engines.base import ERASED, BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
@@ -21,7 +22,6 @@ from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.cut_parts import check_gone_there, check_nothing_lost, gone_parts
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
 from featurectl.operations.materialize.empty_parts import find_empty_parts
-from featurectl.operations.materialize.fewer_rows import NO_FEWER, FewerRows
 from featurectl.operations.materialize.lost_rows import of_table
 from featurectl.operations.materialize.older_version import OlderHistory
 from featurectl.operations.materialize.overlap import RowSpace, find_overlap, write_overlap
@@ -83,24 +83,28 @@ class Materialized:
     events_until: datetime | None = None
     doubles: Doubles = NO_DOUBLES
     empty_parts: tuple[str, ...] = ()
-    fewer: FewerRows = NO_FEWER
+    fewer_rows: int = 0
     begins: Ends | None = None
     older: OlderHistory | None = None
     gaps: tuple[tuple[datetime, datetime], ...] = ()
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
-    """Return the view versions to materialize among the named views, of all views when none is named.
+    """Return the view versions to materialize among the named (VIEW, or VIEW@2), of all views when none is named.
 
     Raises:
-        UsageError: no view of that name is applied.
+        UsageError: no view of that name is applied, or a version is not kept up to date.
     """
     every = served_views(state)
-    known = {item.name for item in every}
     for name in names:
-        if name not in known:
+        view, at, _ = name.partition("@")
+        versions = [str(item.version) for item in every if item.name == view]
+        if not versions:
             raise not_applied(state, "feature_view", name)
-    return [item for item in every if not names or item.name in names]
+        if at and name not in {f"{view}@{version}" for version in versions}:
+            hint = f"versions that are: {', '.join(versions)}"
+            raise UsageError(f"{name} is no version of {view} that is kept up to date", hint=hint)
+    return [item for item in every if not names or item.name in names or f"{item.name}@{item.version}" in names]
 
 
 def materialize_view(
@@ -203,11 +207,11 @@ def materialized_of(
         table_version=number,
         watermark=covered.watermark,
         dropped=prepared.dropped,
+        long_key=prepared.long_key,
         late_since=prepared.late_events[0] if prepared.late_events else None,
         checks=prepared.checks,
         changed_parts=covered.changed_parts,
         changed_since=changed_since(covered),
-        long_key=prepared.long_key,
         held_rows=sum(prepared.held_back),
         events_until=_ahead(covered.newest_event, covered.now),
         begins=prepared.begins,

@@ -50,7 +50,7 @@ def store(tmp_path):
 
 def test_a_version_is_bound_with_its_own_coverage(store):
     plain = store.table("latest", 1, {"carrier": "string"})
-    busy = Busy(store=store, location=plain.location, shown="t", keys=("carrier",))
+    busy = Busy(store=store, location=plain.location, shown="t", rebuild_hint="", keys=("carrier",))
     busy.commits = [(prepared(("B", 2.0, 2, 2)), replace(MARKED, rebuild_id=new_id()))]
     version, coverage = newest_of(busy)
     assert (version, coverage.inputs) == (1, MARKED.inputs)
