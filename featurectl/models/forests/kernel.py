@@ -128,3 +128,13 @@ def linked(total: Any, link: Any) -> Any:
     if link == 3:
         return total * abs(total)
     return total
+
+
+def forget_compiled() -> None:
+    """Empty numba's files of these loops, which may be damaged: they are compiled again when they are called.
+
+    Raises:
+        OSError: the files can't be written.
+    """
+    for compiled in (score_rows, rule_out, is_member, add_leaves, slot, linked):
+        compiled.recompile()

@@ -50,7 +50,7 @@ class CompiledForest:
 
     def __init__(self, onnx: bytes, kind: str, native: bytes = b"") -> None:
         try:
-            from featurectl.models.forests.kernel import Summing, score_rows
+            from featurectl.models.forests.kernel import Summing, forget_compiled, score_rows
 
             tables = lay_out(read_trees(onnx))
         except (NoTreesError, TooManyLeavesError) as error:
@@ -70,6 +70,23 @@ class CompiledForest:
             most_words=int(tables.trees.words[:, 1].max()),
         )
         self._forest = (tables.tests, tables.trees, summing)
+        self._compile(forget_compiled)
+
+    def _compile(self, forget: Callable[[], None]) -> None:
+        """Compile the loops, or load them where numba has them in its files; `forget` has it let go of those.
+
+        Raises:
+            NotTheSameError: neither can be done.
+        """
+        nothing = np.empty((1, 0), dtype=np.float32), self._forest, 0, 0, np.empty(0, dtype=np.float64)
+        try:
+            try:
+                self._score(*nothing)
+            except Exception:  # noqa: BLE001 (whatever a damaged file of numba's makes of it)
+                forget()
+                self._score(*nothing)
+        except Exception as error:
+            raise NotTheSameError(f"numba can't be used: {error}") from error
 
     def predict(self, matrix: Matrix) -> Scores:
         """Return a score per row; rows do not depend on each other, so parts of them go to all processors."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.graph import Forest, Leaf, TreeSplit
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.forests import kernel
 from featurectl.models.forests.onnx_trees import NoTreesError, read_trees
 from featurectl.models.forests.tables import MOST_LEAVES, single_at_least, single_at_most
 from featurectl.models.runtimes.all_runtimes import load_runtime
@@ -202,3 +205,31 @@ def test_random_models_have_the_scores_of_their_libraries(library, seed):
 def test_a_thousand_random_models_have_the_scores_of_their_libraries(library):
     for seed in seeds_from(0, 1_000):
         check(library, seed)
+
+
+@pytest.fixture
+def numba_files(tmp_path, monkeypatch):
+    """A folder of its own for what numba compiles, and how the loops are loaded in another process."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    yield lambda: importlib.reload(kernel), lambda: [*tmp_path.rglob("*.nb[ic]")]
+    monkeypatch.undo()
+    importlib.reload(kernel)
+
+
+@pytest.mark.parametrize("suffix", [".nbc", pytest.param(".nbi", marks=pytest.mark.long)])
+def test_damaged_files_of_numba_are_written_again(numba_files, suffix):
+    begun_again, files = numba_files
+    forest = Forest(WIDTH)
+    forest.add_tree(0, random_tree(np.random.default_rng(0), 4).__getitem__)
+    rows = rows_of(np.random.default_rng(1), 5)
+    begun_again()
+    scores = CompiledForest(forest.to_onnx(), LIGHTGBM).predict(rows)
+    damaged = [file for file in files() if file.suffix == suffix]
+    for file in damaged:
+        file.write_bytes(file.read_bytes()[:-100])
+    begun_again()
+    assert (damaged != [], CompiledForest(forest.to_onnx(), LIGHTGBM).predict(rows).tolist()) == (True, scores.tolist())
+    compiled = {file: file.stat().st_mtime_ns for file in files()}
+    begun_again()
+    CompiledForest(forest.to_onnx(), LIGHTGBM)
+    assert {file: file.stat().st_mtime_ns for file in files()} == compiled
