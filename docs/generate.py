@@ -54,7 +54,7 @@ stand after the command; those [of every command](#options-of-every-command) als
 | 1 | it ran and found problems: invalid files or data, a failed test, a stale view, a blocked plan, nothing applied |
 | 2 | `plan --detailed-exitcode` alone: valid, and there are changes |
 | 64 | wrong usage: an unknown name or option, an output that can't be written, an environment variable that is not set, a question without a terminal |
-| 69 | a store or database can't be reached, is full or read-only |
+| 69 | a store or database can't be reached, is full or read-only; the disk of an output is full |
 | 70 | a fault of featurectl; the details are in `.featurectl/crash-*.log` |
 | 75 | try again: another command holds the lock or the store, or has changed the registry or the table meanwhile |
 | 130 | interrupted |

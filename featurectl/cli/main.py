@@ -319,8 +319,11 @@ def _written(text: str, code: int) -> int:
 
 def _unwritable(error: OSError) -> int:
     _close_stdout()
-    _say(f"error: stdout can't be written: {error.strerror}\n")
-    return USAGE
+    from featurectl.core.disk_room import write_failure
+
+    failure = write_failure("stdout can't be written", error)
+    _say(f"error: {failure}\n")
+    return exit_code_of(failure)
 
 
 def _say(text: str) -> None:

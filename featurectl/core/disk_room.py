@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
+from featurectl.core.errors import FeaturectlError, StoreError, UsageError
+
 FULL_HINT: Final = "make room on the disk, then run it again: what was not written whole was not written at all"
 WRITABLE_HINT: Final = "an SQLite file and its folder must be writable, to read it without -wal and -shm, too"
 _FULL_CODES: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,6 +27,18 @@ def is_full(error: BaseException) -> bool:
     """
     said = getattr(error, "sqlite_errorname", "")
     return said in _SQLITE or getattr(error, "errno", None) in _FULL_CODES or _FULL.search(str(error)) is not None
+
+
+def write_failure(what: str, error: Exception) -> FeaturectlError:
+    """Return the error that a file of the user's can't be written, as `what` says: of the store where its disk is full.
+
+    >>> write_failure("scores.csv can't be written", OSError(errno.ENOSPC, "No space left on device")).hint == FULL_HINT
+    True
+    """
+    said = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    if is_full(error):
+        return StoreError(f"{what}: {said}", hint=FULL_HINT)
+    return UsageError(f"{what}: {said}")
 
 
 def sqlite_failure(error: sqlite3.Error | OSError) -> str:

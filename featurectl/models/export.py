@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from featurectl.core.disk_room import write_failure
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import UsageError
 from featurectl.core.units import format_iso
@@ -70,7 +71,7 @@ def write_export(version: ModelVersion, output: str, location: str, folder: Path
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise UsageError(f"--out {folder} can't be written: {error.strerror}") from error
+        raise write_failure(f"--out {folder} can't be written", error) from error
     return list(files)
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.workspace.whole_file import write_whole
 
@@ -41,7 +42,7 @@ def write_allowances(plan: Plan, path: Path, root: Path) -> None:
     try:
         write_whole(path, dump_allowances(merged_allowances(before, plan)))
     except OSError as error:
-        raise UsageError(f"--write-allow {path}: it can't be written: {error.strerror}") from None
+        raise write_failure(f"--write-allow {path}: it can't be written", error) from None
 
 
 def _read(path: Path, root: Path) -> tuple[Allowance, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.core.version import __version__
 
@@ -147,7 +148,7 @@ def write_repository(template: Path, folder: Path, project: str, extras: Sequenc
             check_free(folder, files)
             move_in(staged, folder, files)
     except OSError as error:
-        raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
+        raise write_failure(f"can't write {folder}", error) from error
     return files
 
 

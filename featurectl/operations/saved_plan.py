@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.operations.unmade_views import with_unmade
 from featurectl.workspace.plain_registry import list_view_columns
@@ -28,7 +29,7 @@ def write_plan(plan: Plan, path: Path) -> None:
     try:
         write_whole(path, dump_plan(plan))
     except OSError as error:
-        raise UsageError(f"the plan can't be written to {path}: {error.strerror}") from error
+        raise write_failure(f"the plan can't be written to {path}", error) from error
 
 
 def read_plan(path: Path) -> Plan:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.disk_room import FULL_HINT, is_full
-from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError, UsageError
+from featurectl.core.disk_room import write_failure
+from featurectl.core.errors import FeaturectlError, TryAgainError
 from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import parse_instant
 from featurectl.language.definitions.json_form import load_notifier
@@ -99,9 +99,7 @@ def _made(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if is_full(error):
-            raise StoreError(f"{folder} can't be made: the disk is full", hint=FULL_HINT) from error
-        raise UsageError(f"{folder} can't be made: {error.strerror}", hint="stages write their output there") from error
+        raise write_failure(f"{folder}, where stages write their output, can't be made", error) from error
 
 
 @contextmanager

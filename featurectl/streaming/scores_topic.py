@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.types import language_dtype, widen
@@ -203,7 +204,7 @@ def _keep(file: Path, text: str) -> None:
                 other.unlink(missing_ok=True)
         write_whole(file, text)
     except OSError as error:
-        raise UsageError(f"{file.parent} can't be written: {error.strerror}") from error
+        raise write_failure(f"{file.parent} can't be written", error) from error
 
 
 def _pieces(frames: Frames) -> Iterator[tuple[int, pl.DataFrame]]:

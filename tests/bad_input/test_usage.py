@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.core.disk_room import FULL_HINT
 from featurectl.registry.sql import SqlRegistry
 from tests.bad_input.shop import Shop
 
@@ -249,10 +250,13 @@ def test_a_command_goes_on_when_nobody_reads_its_progress(live):
 
 @pytest.mark.parametrize("command", ["version", "--help", "plan --wrong -o json"])
 @pytest.mark.sample(1)
-def test_a_full_disk_below_stdout_is_64(live, command):
+def test_a_full_disk_below_stdout_is_69_with_what_helps(live, command):
     assert Path("/dev/full").exists()
     done = process(live, f"$F {command} > /dev/full")
-    assert (done.returncode, done.stderr) == (64, "error: stdout can't be written: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        69,
+        f"error: stdout can't be written: No space left on device\n  = {FULL_HINT}\n",
+    )
 
 
 def test_a_closed_stdout_is_no_fault(live):

@@ -206,7 +206,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(exists, tmp_path):
         preexec_fn=limit_files,
         check=False,
     )
-    assert done.returncode == 64, done.stderr
+    assert done.returncode == 69, done.stderr
     assert f"can't write {folder}: File too large" in done.stderr
     assert (list(folder.iterdir()) == []) if exists else (list(tmp_path.iterdir()) == [])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.core.disk_room import FULL_HINT
 from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, rewrite, run
 
 PROD = """\
@@ -252,7 +253,8 @@ def test_a_plan_s_file_is_written_whole_or_not_at_all(repo, capsys):
     code = limited + "from featurectl.cli.main import main; sys.exit(main(['plan', '--out', 'p.json']))"
     (repo / "p.json").write_text("old")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (64, "error: the plan can't be written to p.json: File too large\n")
+    said = f"error: the plan can't be written to p.json: File too large\n  = {FULL_HINT}\n"
+    assert (done.returncode, done.stderr) == (69, said)
     assert (repo / "p.json").read_text() == "old"
     (repo / "link.json").symlink_to("p.json")
     assert run(capsys, "plan", "--out", "link.json")[0] == 0

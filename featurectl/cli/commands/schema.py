@@ -10,7 +10,7 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.core.errors import UsageError
+from featurectl.core.disk_room import write_failure
 
 
 @verb()
@@ -41,4 +41,4 @@ def _write(out: Path, text: str) -> None:
     try:
         write_whole(out, text)
     except OSError as error:
-        raise UsageError(f"--out {out} can't be written: {error.strerror}") from error
+        raise write_failure(f"--out {out} can't be written", error) from error

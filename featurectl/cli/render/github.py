@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import UsageError
+from featurectl.core.disk_room import write_failure
 from featurectl.core.markdown import code, prose
 from featurectl.render.visible import visible
 
@@ -107,4 +107,4 @@ def write_step_summary(text: str) -> None:
         with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(visible(text))
     except OSError as error:
-        raise UsageError(f"the file of $GITHUB_STEP_SUMMARY can't be written: {path}: {error.strerror}") from error
+        raise write_failure(f"the file of $GITHUB_STEP_SUMMARY can't be written: {path}", error) from error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.language.repository_files import is_read
 from featurectl.monitor.prometheus.grafana import render_dashboard
@@ -79,4 +80,4 @@ def _write_whole(path: Path, text: str, option: str) -> None:
     try:
         write_whole(path, text)
     except OSError as error:
-        raise UsageError(f"{option} {path} can't be written: {error.strerror}") from error
+        raise write_failure(f"{option} {path} can't be written", error) from error

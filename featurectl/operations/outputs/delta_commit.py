@@ -14,6 +14,7 @@ from deltalake import DeltaTable, Schema, TableFeatures
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.operations.outputs.frames import types_within
 
@@ -60,7 +61,7 @@ def commit_file(folder: Path, file: Path, schema: pl.Schema, rows: int, new: Pat
             _forget(folder, moved)
             raise
     except DeltaError as error:
-        raise UsageError(f"{folder} can't be written: {str(error).splitlines()[0]}") from error
+        raise write_failure(f"{folder} can't be written", error) from error
 
 
 def _forget(folder: Path, file: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.core.temporary_files import temporary_beside
 from featurectl.language.syntax.own_files import why_no_output
@@ -111,9 +112,9 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror or error}") from error
+        raise write_failure(f"{path} can't be written", error) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise UsageError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
+        raise write_failure(f"{path} can't be written", error) from error
 
 
 @contextmanager

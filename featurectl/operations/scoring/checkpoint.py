@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.units import format_iso, parse_instant
@@ -157,7 +158,7 @@ def open_checkpoint(parent: Path, request: Mapping[str, object], clock: datetime
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     except OSError as error:
-        raise UsageError(f"{parent} can't be written: {error.strerror}") from error
+        raise write_failure(f"{parent} can't be written", error) from error
     try:
         _take(lock, folder / _LOCK, request)
         _forget_others(parent, folder, clock)
@@ -262,6 +263,4 @@ def _write(path: Path, put: Callable[[IO[bytes]], object]) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise UsageError(
-            f"{path.parent}, where scores are kept, can't be written: {error.strerror or error}"
-        ) from error
+        raise write_failure(f"{path.parent}, where scores are kept, can't be written", error) from error

@@ -10,6 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.operations.outputs.all_output_formats import FORMATS, check_columns
 from featurectl.operations.outputs.frames import Frames
@@ -69,7 +70,7 @@ class FileDestination:
             try:
                 self.path.parent.mkdir(exist_ok=True)
             except OSError as error:
-                raise UsageError(f"--out {self.path.parent}: {error.strerror}") from error
+                raise write_failure(f"--out {self.path.parent}", error) from error
         check_output(self.path)
 
     def check_columns(self, schema: pl.Schema) -> None:

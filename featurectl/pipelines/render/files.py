@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.language.repository_files import is_read
 from featurectl.workspace.open import find_root
@@ -170,4 +171,4 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from error
+        raise write_failure(f"{path} can't be written", error) from error

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.outputs.write_table import check_output, manifest_path, write_table, write_with_manifest
 
@@ -209,7 +209,7 @@ def test_a_failure_at_any_step_pairs_no_rows_with_the_manifest_of_others(tmp_pat
         write_generation(folder, 1, name)
         with pytest.MonkeyPatch.context() as patch:
             Steps(patch, step, OSError(28, "No space left on device"))
-            with pytest.raises(UsageError, match=rf"{name} can't be written: No space left on device"):
+            with pytest.raises(StoreError, match=rf"{name} can't be written: No space left on device"):
                 write_generation(folder, 2, name)
         found.add(pair(folder, name))
     assert found <= {(1, 1), (1, None), (2, None), (2, 2)}

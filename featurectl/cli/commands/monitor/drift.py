@@ -13,6 +13,7 @@ from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ def _write_page(path: Path, table: DriftTable) -> None:
     try:
         write_whole(path, render_page(table))
     except OSError as error:
-        raise UsageError(f"--html {path}: {error.strerror}") from error
+        raise write_failure(f"--html {path}", error) from error
