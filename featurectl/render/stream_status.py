@@ -54,14 +54,18 @@ def _lines(status: StreamStatus) -> Iterator[str]:
 def _online(status: StreamStatus) -> str:
     """Return what is online, how old it is, and what was promised."""
     if status.asof is None:
-        is_seen = "online store" not in status.failures
-        return "not online: no worker has run" if is_seen else "nothing is known of what is online"
+        if "online store" in status.failures:
+            return "nothing is known of what is online"
+        return "not online yet: a worker is preparing it" if status.is_worked_on else "not online: no worker has run"
     age_us = status.age_us
     ago = "" if age_us is None else f", {_length(age_us)} ago"
     promised = sla(Freshness(warn_after_us=status.warn_after_us, error_after_us=status.error_after_us))
     has_promise = status.warn_after_us is not None or status.error_after_us is not None
     promise = f" (SLA {promised})" if has_promise else ""
-    return f"online as of {format_iso(status.asof)}{ago}{promise}"
+    lacking = [name for name, place in status.views.items() if place in ("being made", "not online")]
+    maker = "a worker is preparing it" if status.is_worked_on else "no worker is running"
+    not_yet = f"{', '.join(lacking)} can't be read yet, {maker}; " if lacking else ""
+    return f"{not_yet}online as of {format_iso(status.asof)}{ago}{promise}"
 
 
 def _workers(status: StreamStatus) -> str:
@@ -86,7 +90,7 @@ def _recent(status: StreamStatus) -> str:
     parts = [f"{counted(recent.events, 'event')} in its last minute"]
     if recent.events:
         parts.append(f"{recent.events / recent.seconds:,.1f} a second")
-    parts += [f"{recent.late:,} late"] if recent.late else []
+    parts += [f"{recent.late:,} late (known more than a minute after they happened)"] if recent.late else []
     parts += [f"{recent.repeats:,} repeated"] if recent.repeats else []
     parts += [f"{count:,} left out of {view}: a null key" for view, count in recent.null_keys.items()]
     return ", " + ", ".join(parts)

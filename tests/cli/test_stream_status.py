@@ -70,7 +70,8 @@ FAILED = replace(
 def test_streams_are_read_at_a_glance(monkeypatch: pytest.MonkeyPatch, width: int):
     monkeypatch.setenv("COLUMNS", str(width))
     off = replace(FAILED, failures={}, source="views")
-    found = [replace(status, verdict=verdict_of(status)) for status in (GOOD, FAILED, off)]
+    preparing = replace(GOOD, source="orders", partitions=[], views={"spend@2": "being made"}, gaps=[], logged=None)
+    found = [replace(status, verdict=verdict_of(status)) for status in (GOOD, FAILED, off, preparing)]
     text = render_stream_status(found)
     assert_golden(f"stream_status_{width}.txt", text + "\n")
 

@@ -162,7 +162,7 @@ def test_the_record_of_a_push_is_read_once_a_second(client, monkeypatch):
         ("clock", {"user": [1]}, UsageError, "no model 'clock'"),
         ("click@9", {"user": [1]}, UsageError, "no version '9'"),
         (["spend:*"], {"users": [1]}, DataError, "key user is missing"),
-        (["spend:*"], {"user": ["a", "b"]}, DataError, "key user: 'a' is no int64 (2 of 2 rows, first at row 0)"),
+        (["spend:*"], {"user": ["a", "b"]}, DataError, "key user: 'a' is no int64 (2 of 2 rows, first at row 1)"),
         (["bond:*"], {"user": [1, 2], "merchant": ["m"]}, UsageError, "different lengths: user 2, merchant 1"),
         (["spend:*"], {"user": 1}, UsageError, "user: 1 is no list of values"),
         (["spend:*"], {"user": "ab"}, UsageError, "user: 'ab' is no list of values"),

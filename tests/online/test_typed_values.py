@@ -89,4 +89,4 @@ def test_a_refusal_tells_the_column_the_value_how_many_and_where():
     with pytest.raises(DataError) as refused:
         typed_column([1, "x", None, 2.5], "int64", "hour")
     assert refused.value.code == "FC504"
-    assert refused.value.message == "column hour: 'x' is no int64 (2 of 4 rows, first at row 1)"
+    assert refused.value.message == "column hour: 'x' is no int64 (2 of 4 rows, first at row 2)"

@@ -212,7 +212,7 @@ def test_none_of_many_bodies_takes_long_or_much_memory(clicks):
     [
         (FEATURES, {"features": ["spend:*"], "entities": {"user": [1]}, "return": ["age"] * 17}, "$.return"),
         (FEATURES, {"features": ["spend:*"] * 501, "entities": {"user": [1]}}, "$.features"),
-        (FEATURES, {"features": ["spend:*"], "entities": {"user": ["x" * 4_097]}}, "user: 4,097 characters at row 0"),
+        (FEATURES, {"features": ["spend:*"], "entities": {"user": ["x" * 4_097]}}, "user: 4,097 characters at row 1"),
         (FEATURES, {"features": ["spend:*"], "entities": {f"n{i}": [1] for i in range(101)}}, "$.entities"),
         (PREDICT, {"rows": [{"x" * 201: 1}]}, "$.rows"),
         (FLAT, {f"n{i}": 1 for i in range(2_001)}, "length <= 2000"),

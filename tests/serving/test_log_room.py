@@ -188,7 +188,7 @@ def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
     ):
         refused = client.post(path, json=body)
         assert (refused.status_code, len(refused.text) < 1_000) == (400, True), refused.text[:1_000]
-        told = "merchant: 500,000 characters" + ("" if path == "/predict" else " at row 1")
+        told = "merchant: 500,000 characters" + ("" if path == "/predict" else " at row 2")
         assert refused.json()["detail"] == f"{told}; at most 4,096 are allowed"
         assert refused.json()["code"] == "FC548"
     log_of(client).close()

@@ -116,9 +116,21 @@ def test_values_are_cast_when_nothing_is_lost(client):
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/v1/predict/click", {"entities": {"user": [1]}}, "/v1/predict/MODEL takes rows"),
+        ("/v1/features", {"features": ["spend:*"], "rows": [{"user": 1}]}, "/v1/features takes columns"),
+    ],
+)
+def test_rows_and_entities_are_told_apart_by_a_hint(client, path, body, told):
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.json()["hint"].startswith(told)) == (400, True), answer.text
+
+
+@pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        ({"rows": [{"user": 1}]}, 400, "have no 'merchant', first row 0"),
+        ({"rows": [{"user": 1}]}, 400, "have no 'merchant', first row 1"),
         ({"rows": []}, 400, "length >= 1"),
         ({"rows": [{"user": 1, "merchant": "m", "hour": 3.5, "price": 1}]}, 400, "column hour: 3.5 is no int64"),
         ({"rows": [{"user": "u", "merchant": "m", "hour": 3, "price": 1}]}, 400, "key user: 'u' is no int64"),

@@ -90,7 +90,9 @@ def _difference(made: bytes, native: Runtime, seen: Matrix, categories: list[int
             worst = worst_difference(converted.predict(rows), expected, unit_of(expected))
             if worst is not None:
                 place, got, want = worst
-                return f"as ONNX it gives {got!r} for a row for which it gives {want!r} (row {place} of the check)"
+                return (
+                    f"as ONNX it gives {got!r} for a row for which it gives {want!r} (row {place + 1:,} of the check)"
+                )
     except Exception as error:  # noqa: BLE001  # ONNX Runtime raises its own kinds, which it does not export
         return f"ONNX Runtime can't run it: {str(error).splitlines()[0]}"
     return ""

@@ -46,7 +46,7 @@ def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "c
             wrong = sum(not (v is None or _is_no_number(v)) and _read(read, v) is None for v in values)
             raise DataError(
                 f"{what} {name}: {_shown(value)} is no {dtype} ({wrong:,} of {len(values):,} "
-                f"{plural(len(values), 'row')}, first at row {row})",
+                f"{plural(len(values), 'row')}, first at row {row + 1:,})",
                 code="FC504",
             )
         typed.append(None if _is_no_number(found) else found)  # the texts "NaN" and "inf"

@@ -19,6 +19,10 @@ T = TypeVar("T")
 ENDING: Final = "is_ending"  # in the state of a request: the server is to stop
 FEW_VALUES: Final = 10_000  # are made without giving way: it takes some milliseconds
 _TOO_LONG: Final = f"length <= {MOST_TEXT}"  # as msgspec says it
+_OF_ANOTHER_ROUTE: Final = {
+    "rows": '/v1/features takes columns, {"entities": {"user": [1, 2]}}; rows are for /v1/predict/MODEL',
+    "entities": '/v1/predict/MODEL takes rows, {"rows": [{"user": 1}, {"user": 2}]}; entities are for /v1/features',
+}
 FEW_BYTES: Final = 1 << 16  # are read without giving way
 
 
@@ -35,7 +39,8 @@ def parsed(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
         if _TOO_LONG in str(error):  # else all of the body would be read once more, which takes long
             _check_long_text(content)
-        raise Refused(400, f"the body can't be read: {error}") from error
+        hint = next((hint for field, hint in _OF_ANOTHER_ROUTE.items() if f"unknown field `{field}`" in str(error)), "")
+        raise Refused(400, f"the body can't be read: {error}", hint=hint) from error
 
 
 def _check_long_text(content: bytes) -> None:
@@ -50,7 +55,7 @@ def _check_long_text(content: bytes) -> None:
         return
     for name, row, value in _values(document):
         if isinstance(value, str) and len(value) > MOST_TEXT:
-            at = "" if row is None else f" at row {row}"
+            at = "" if row is None else f" at row {row + 1:,}"
             message = f"{name[:MOST_NAME]}: {len(value):,} characters{at}; at most {MOST_TEXT:,} are allowed"
             raise Refused(400, message, code="FC548")
 

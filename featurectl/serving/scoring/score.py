@@ -147,7 +147,7 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]], names: Sequence[str]) -> di
     except KeyError as error:
         name = str(error.args[0])
         lacking = [i for i, row in enumerate(rows) if name not in row]
-        message = f"rows: {len(lacking):,} of {len(rows):,} have no {name!r}, first row {lacking[0]}"
+        message = f"rows: {len(lacking):,} of {len(rows):,} have no {name!r}, first row {lacking[0] + 1:,}"
         hint = "every row has " + ", ".join(names)
         if near := nearest(name, [given for given in rows[lacking[0]] if given not in names]):
             hint = f'did you mean "{name}" by "{near}"? {hint}'

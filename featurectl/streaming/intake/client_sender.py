@@ -131,12 +131,12 @@ def _json_of(event: object, place: int) -> bytes:
         DataError: FC504, it is no mapping, or a value is of no type of the language.
     """
     if not isinstance(event, Mapping):
-        raise DataError(f"event {place:,}: no mapping but {type(event).__name__}", code="FC504")
+        raise DataError(f"event {place + 1:,}: no mapping but {type(event).__name__}", code="FC504")
     try:
         known = {str(name): _plain(value) for name, value in event.items()}
         return json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"event {place:,}: {error}", code="FC504") from error
+        raise DataError(f"event {place + 1:,}: {error}", code="FC504") from error
 
 
 def _plain(value: object) -> object:

@@ -19,7 +19,7 @@ _AHEAD: Final = "its time is more than 1 h ahead of the clock"
 
 
 class EventMisfit(NamedTuple):
-    """An event that a worker would reject: its place in the list, the column that is wrong ("": none), and why."""
+    """An event that a worker would reject: its place in the list, from 0, what column is wrong ("": none), and why."""
 
     place: int
     column: str
@@ -39,10 +39,10 @@ def misfit_sentence(source: str, count: int, misfits: Sequence[EventMisfit]) -> 
     """Return why none of so many events was sent, with the first that does not fit.
 
     >>> misfit_sentence("swipes", 3, [EventMisfit(1, "amount", "'x' is no float64", "value")])
-    "1 of 3 events do not fit source swipes, and none was sent: event 1, column amount: 'x' is no float64"
+    "1 of 3 events do not fit source swipes, and none was sent: event 2, column amount: 'x' is no float64"
     """
     first = misfits[0]
-    where = f"event {first.place:,}{f', column {first.column}' if first.column else ''}: {first.reason}"
+    where = f"event {first.place + 1:,}{f', column {first.column}' if first.column else ''}: {first.reason}"
     return f"{len(misfits):,} of {count:,} events do not fit source {source}, and none was sent: {where}"
 
 

@@ -50,7 +50,7 @@ def send(request: pytest.FixtureRequest) -> Send:
 def test_a_client_sends_whole_lists_once_for_each_key(shop: EventShop, send: Send):
     assert send(shop.root, "swipes", swipe(1)) == AcknowledgedEvents(events=1)
     assert send(shop.root, "swipes", [swipe(2), swipe(3)]) == AcknowledgedEvents(events=2)
-    with pytest.raises(DataError, match="1 of 2 events do not fit source swipes, and none was sent: event 1, column"):
+    with pytest.raises(DataError, match="1 of 2 events do not fit source swipes, and none was sent: event 2, column"):
         send(shop.root, "swipes", [swipe(4), swipe(5, amount="much")])
     assert [send(shop.root, "swipes", EVENT, idempotency_key="k").repeated for _ in range(2)] == [False, True]
     with pytest.raises(UsageError, match="this idempotency key was used for other events"):
@@ -77,9 +77,9 @@ def test_wrong_calls_are_refused_in_words(file_shop: EventShop):
     cases: list[tuple[str, Any, str | None, str]] = [
         ("shops", swipe(1), None, "source shops is no stream"),
         ("swipers", swipe(1), None, "swipers"),
-        ("swipes", [7], None, "event 0: no mapping but int"),
-        ("swipes", [swipe(1), swipe(2, card=object())], None, "event 1: object is no type of a column"),
-        ("swipes", [swipe(1, card="\ud800")], None, "event 0: "),
+        ("swipes", [7], None, "event 1: no mapping but int"),
+        ("swipes", [swipe(1), swipe(2, card=object())], None, "event 2: object is no type of a column"),
+        ("swipes", [swipe(1, card="\ud800")], None, "event 1: "),
         ("swipes", swipe(1), "", "idempotency_key: 0 characters"),
         ("swipes", swipe(1), "k" * 256, "idempotency_key: 256 characters"),
     ]

@@ -45,7 +45,7 @@ def test_an_event_that_does_not_fit_is_refused_with_all_others(client, shop, wro
     assert answer.status_code == 422, answer.text
     assert answer.json()["rejected"] == [{"event": 1, "column": column, "reason": reason}]
     assert answer.json()["detail"] == (
-        f"1 of 3 events do not fit source swipes, and none was sent: event 1, column {column}: {reason}"
+        f"1 of 3 events do not fit source swipes, and none was sent: event 2, column {column}: {reason}"
     )
     assert shop.sent() == []
 
@@ -71,7 +71,7 @@ def test_an_event_of_the_future_is_refused_and_one_of_soon_is_not(client):
         (b"[{},{},{},{},{},{}]", 400, "6 events; 1 to 5 are allowed"),
         (b"[" * 9_000, 400, "nested too deeply"),
         (b"[1, [], null]", 422, "3 of 3 events do not fit"),
-        (b'{"swipe": "\xff"}', 422, "event 0: no JSON"),
+        (b'{"swipe": "\xff"}', 422, "event 1: no JSON"),
         (b'[{"card": "\\ud800"}]', 400, "can't be read"),
         (b" " * 20_001, 413, "larger than 20,000 bytes"),
     ],

@@ -25,8 +25,8 @@ def status(
     Topic, online store and log are given five seconds each; what does not answer is named, and the rest is shown.
 
     Exits 1 when a stream is older than the strictest `error_after` of its source, views and features (STALE), when a
-    view is not online (OFF), or when a part of it could not be looked at, or its topic is not what was read of it, or
-    its log lacks what it had, so that workers would end (ERROR).
+    view is not online (OFF: no worker has run, or one is preparing it still), or when a part of it could not be looked
+    at, or its topic is not what was read of it, or its log lacks what it had, so that workers would end (ERROR).
     """
     from featurectl.render.stream_status import render_stream_status, stream_status_json
     from featurectl.streaming.status.read import read_stream_status
