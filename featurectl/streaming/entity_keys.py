@@ -32,16 +32,17 @@ class LongKeys:
             places, types = [decoder.places[name] for name, _ in key], [dtype for _, dtype in key]
             texts = [place for place, dtype in zip(places, types, strict=True) if dtype == STRING]
             spare = MOST_KEY_BYTES - _MOST_OF_OTHERS * (len(key) - len(texts)) - _MOST_OF_LENGTH * len(texts)
-            self._keys.append((key, places, types, texts, max(spare, 0) // _MOST_OF_LETTER))
+            if texts or spare < 0:  # texts that all have fewer letters than `short` fit
+                short = max(spare, 0) // _MOST_OF_LETTER // max(len(texts), 1)
+                self._keys.append((key, places, types, texts, short))
 
     def find(self, rows: Sequence[EventRow]) -> Mapping[int, BadEvent]:
         """Return why events are rejected, by their places."""
         found: dict[int, BadEvent] = {}
         for key, places, types, texts, short in self._keys:
-            for number, row in enumerate(rows):
-                if sum([len(cast("str", row[place] or "")) for place in texts]) < short:  # nearly all
-                    continue
-                values = [row[place] for place in places]
+            long = {n for at in texts for n, row in enumerate(rows) if len(cast("str", row[at] or "")) >= short}
+            for number in long if texts else range(len(rows)):  # nearly always none
+                values = [rows[number][place] for place in places]
                 if None in values:
                     continue
                 size = len(pack_key(cast("Sequence[KeyValue]", values), types))
