@@ -43,7 +43,8 @@ STORES: Final[Mapping[str, Code]] = {
     ),
     "FC603": Code(
         "the offline store can't be read or written",
-        "The folder or bucket of `offline:` does not answer, is not there, refuses the user, or is full.",
+        "The folder or bucket of `offline:` does not answer, is not there, refuses the user, or is full. Or a file of "
+        "a table is gone: put it back, or `featurectl materialize --full VIEW@1` makes the table of that version anew.",
     ),
     "FC604": Code(
         "the registry was made by a newer version",
