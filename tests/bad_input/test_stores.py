@@ -124,7 +124,7 @@ def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
         assert "= featurectl materialize --full spend@1 makes the table anew" in said
 
 
-def test_a_table_whose_file_is_gone_is_named_by_all_and_made_again_with_full(live):
+def test_a_lost_table_file_is_named_by_all_and_made_again_with_full(live):
     [file] = (live.root / SPEND).rglob("*.parquet")
     file.unlink()
     said = f"the offline table {SPEND} can't be read: bucket=0/{file.name} is gone"

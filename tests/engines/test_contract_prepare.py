@@ -57,7 +57,7 @@ def test_rows_without_key_or_time_are_dropped_and_counted(prepare):
     assert made.rows_read == 4
 
 
-def test_rows_whose_key_is_too_long_for_a_store_are_dropped_and_the_first_is_named(prepare):
+def test_rows_with_too_long_a_key_are_dropped_and_the_first_is_named(prepare):
     long, longest = "é" * 510, "é" * 509  # with what stores write before it a key has 1,026 bytes, or 1,024
     made = prepare(rows((long, 1.0, 1, 1), (longest, 2.0, 1, 1), (None, 3.0, 1, 1), ("x" * 9_000, 4.0, 1, 1)))
     assert whole(made)["carrier"].to_list() == [longest]

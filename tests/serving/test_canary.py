@@ -95,9 +95,9 @@ def test_what_is_wrong_with_a_row_is_told_by_its_place_in_the_request(start, per
     client = start("better", percent, CANARY.replace(", score_psi: 0.25", ""))
     plain = rows_of(range(40))
     for place in (0, 13, 39):
-        for wrong, told in (({"user": place, "price": "x"}, f"first at row {place}"),
-                            ({"user": "x", "price": 1.0}, f"row {place}"),
-                            ({"user": place}, f"first row {place}")):  # fmt: skip
+        for wrong, told in (({"user": place, "price": "x"}, f"first at row {place + 1}"),
+                            ({"user": "x", "price": 1.0}, f"row {place + 1}"),
+                            ({"user": place}, f"first row {place + 1}")):  # fmt: skip
             answer = predicted(client, [*plain[:place], wrong, *plain[place + 1 :]])
             assert (answer.status_code, told in answer.json()["detail"]) == (400, True), answer.text
             assert "of 40 " in answer.json()["detail"] or "user" in wrong
