@@ -15,6 +15,7 @@ from featurectl.language.load import NOTHING_DECLARED, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.project_file import PROJECT_FILE
 from featurectl.language.typing.sources import dates_note, known_at_event
+from featurectl.models.estimators.declared_params import find_unknown
 from featurectl.models.estimators.look_up import find_missing
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
 def _missing_estimators(repo: Repo) -> Iterator[Problem]:
     """Yield what no training would find: an error where the package of an estimator is there, else a note."""
     for model in repo.models.values():
-        name = model.trainer.estimator if model.trainer else None
-        missing = None if name is None else find_missing(name)
+        if model.trainer is None or (name := model.trainer.estimator) is None:
+            continue
+        place = repo.places.get(("model", model.name, "trainer", "estimator"), repo.places["model", model.name])
+        missing = find_missing(name)
         if missing is not None:
-            place = repo.places.get(("model", model.name, "trainer", "estimator"), repo.places["model", model.name])
             yield Problem(
                 code="FC315" if missing.installed else "FC355",
                 severity="error" if missing.installed else "note",
@@ -99,6 +101,15 @@ def _missing_estimators(repo: Repo) -> Iterator[Problem]:
                 place=place,
                 suggestion=missing.suggestion,
             )
+        elif ":" not in name and model.trainer.params:
+            for unknown in find_unknown(name, model.trainer.params):
+                yield Problem(
+                    code="FC315",
+                    message=unknown.message,
+                    place=repo.places.get(("model", model.name, "trainer", "params", unknown.name), place),
+                    suggestion=unknown.suggestion,
+                    notes=() if unknown.suggestion else (unknown.listed,),
+                )
 
 
 def _unlogged_alerts(repo: Repo, env: str | None) -> Iterator[Problem]:

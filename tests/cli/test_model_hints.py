@@ -115,3 +115,21 @@ def test_validate_finds_that_there_is_no_such_estimator(write, capsys):
     write('{feature: "latest:place", type: category}', estimator="not_here.Model")
     assert main(["validate"]) == 0
     assert "1 note" in capsys.readouterr().err
+
+
+def test_a_misspelt_parameter_is_told_by_validate_and_before_any_training(write, capsys, tmp_path):
+    write("{latest: [seen]}", columns=COLUMNS)
+    text = (tmp_path / "o.yaml").read_text().replace("      - {latest: [seen]}\n", "")
+    (tmp_path / "o.yaml").write_text(text.replace("n_estimators: 2", "n_estimator: 2"))
+    assert main(["validate"]) == 1
+    said = capsys.readouterr().err
+    assert 'o.yaml:15:60: error[FC315]: lightgbm.LGBMClassifier has no parameter "n_estimator"' in said
+    assert '^^^^^^^^^^^ did you mean "n_estimators"?' in said
+    code, err = trained(capsys)
+    assert (code, "FC513" in err, 'did you mean "n_estimators"?' in err, "training set" in err) == (
+        1,
+        True,
+        True,
+        False,
+    )
+    assert not list(tmp_path.rglob("models/m/*"))

@@ -21,9 +21,12 @@ TRAINERS: Final[Mapping[str, Code]] = {
         "from a time, in its view: `derived: [{name: seen_s, expr: extract(epoch from seen)}]`.",
     ),
     "FC315": Code(
-        "there is no such estimator",
-        "The package of `trainer.estimator` is installed, and has no module, class or function of that name. `validate`"
-        " imports nothing of it: a package that makes its names as it runs is taken to have them.",
+        "there is no such estimator, or parameter of it",
+        "The package of `trainer.estimator` is installed, and has no module, class or function of that name; or the "
+        "class has no parameter of a name among `trainer.params`. `validate` imports nothing of it, and reads its files"
+        " instead, and LightGBM's and XGBoost's own lists of parameters and aliases: a package that makes its names as "
+        "it runs is taken to have them. A class that takes any name (`**kwargs`) and is none of these libraries' can't "
+        "be checked.",
     ),
 }
 SERVED: Final[Mapping[str, Code]] = {

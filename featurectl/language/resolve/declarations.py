@@ -91,9 +91,15 @@ class Declarations:
         for key, node in fields.nodes.items():
             self.places[(kind, name, key)] = fields.keys[key].place
             if isinstance(node, Fields):
-                self.places.update({(kind, name, key, k): span.place for k, span in node.keys.items()})
+                self._remember_fields((kind, name, key), node)
             elif isinstance(node, Items):
                 self._remember_items((kind, name, key), node)
+
+    def _remember_fields(self, prefix: tuple[str, ...], fields: Fields) -> None:
+        self.places.update({(*prefix, k): span.place for k, span in fields.keys.items()})
+        for key, node in fields.nodes.items():
+            if isinstance(node, Fields):
+                self._remember_fields((*prefix, key), node)
 
     def _remember_items(self, prefix: tuple[str, ...], items: Items) -> None:
         for item in items:

@@ -60,6 +60,31 @@ def find_missing(name: str) -> MissingEstimator | None:
     return MissingEstimator(message=f"{known} has no {attribute}", installed=True, suggestion=near)
 
 
+def module_file(module: str) -> Path | None:
+    """Return the file of a module, of whose package no code runs; None: it has none that can be read."""
+    package, *parts = module.split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # an empty name, for one
+        return None
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    file = Path(spec.origin) if spec and spec.origin else None
+    for part in parts:
+        place = _module(folders, part)
+        if place is None:
+            return None
+        file, folders = place
+    return file
+
+
+def module_tree(file: Path) -> ast.Module | None:
+    """Return the statements of a module; None: it can't be read."""
+    try:
+        return ast.parse(_text(file) or "")
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
 def _module(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]] | None:
     """Return the file of a module (None: it has none that can be read) and the folders of what is below it."""
     for folder in folders:
@@ -92,12 +117,8 @@ def _text(file: Path) -> str | None:
 def _names(file: Path) -> set[str] | None:
     """Return the names that a module's text binds; None where it can't be read, or makes names as it runs."""
     text = _text(file)
-    if text is None or _has_any(text, _MAKES_NAMES):
-        return None
-    try:
-        return set(_bound(ast.parse(text).body))
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    tree = None if text is None or _has_any(text, _MAKES_NAMES) else module_tree(file)
+    return None if tree is None else set(_bound(tree.body))
 
 
 def _bound(statements: Sequence[ast.stmt]) -> Iterator[str]:

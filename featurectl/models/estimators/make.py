@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from typing import Any
 
 from featurectl.core.errors import DataError
 from featurectl.models.estimators.all_libraries import library_of
@@ -17,6 +18,7 @@ from featurectl.models.estimators.base import (
     needs_pickle,
     type_name,
 )
+from featurectl.models.estimators.declared_params import find_unknown
 from featurectl.models.runtimes.base import FUNCTION, PICKLE, install_hint
 from featurectl.models.runtimes.estimator import Estimator
 from featurectl.models.runtimes.function import FunctionRuntime
@@ -35,6 +37,31 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
         if params:
             raise DataError(f"{name} is a function and takes no params", code="FC513")
         return FunctionRuntime(name)
+    factory = _import_factory(name)
+    try:
+        estimator = factory(**library_of(name).own_params(params, seed))
+        if not SEEDS & set(params) and "random_state" in getattr(estimator, "get_params", dict)():
+            estimator.set_params(random_state=seed)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"estimator {name} does not take these params: {error}", code="FC513") from error
+    return estimator  # type: ignore[no-any-return]  # a library's own class
+
+
+def check_params(name: str, params: Mapping[str, object]) -> None:
+    """Check the names of parameters, which LightGBM and XGBoost would take whatever they are, and not use.
+
+    Raises:
+        DataError: FC513, the estimator can't be imported, or has no parameter of that name.
+    """
+    if ":" in name or not params:
+        return
+    unknown = find_unknown(name, params, _import_factory(name))
+    if unknown:
+        first = unknown[0]
+        raise DataError(first.message, code="FC513", hint=first.suggestion or first.listed)
+
+
+def _import_factory(name: str) -> Callable[..., Any]:
     module, _, attribute = name.rpartition(".")
     try:
         factory = getattr(importlib.import_module(module), attribute)
@@ -44,13 +71,7 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
         ) from error
     if not (hasattr(factory, "fit") and hasattr(factory, "predict")):  # before it is called: joblib.load would load
         raise DataError(f"estimator {name} has no fit and predict", code="FC513")
-    try:
-        estimator = factory(**library_of(module).own_params(params, seed))
-        if not SEEDS & set(params) and "random_state" in getattr(estimator, "get_params", dict)():
-            estimator.set_params(random_state=seed)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"estimator {name} does not take these params: {error}", code="FC513") from error
-    return estimator  # type: ignore[no-any-return]  # a library's own class
+    return factory  # type: ignore[no-any-return]  # a library's own class
 
 
 def stops_early(estimator: Estimator, params: Mapping[str, object]) -> bool:

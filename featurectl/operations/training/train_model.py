@@ -13,6 +13,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.language.typing.own_row import describe_own_row
 from featurectl.models.artifact import check_artifacts
+from featurectl.models.estimators.make import check_params
 from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.operations.training.bind import registered_model
@@ -121,7 +122,9 @@ def _read_data(
 ) -> TrainingData:
     if again is None:
         definition = registered_model(applied.state, model)  # what can't be done is an error before anything is read
-        require_trainer(definition)
+        trainer = require_trainer(definition)
+        if trainer.estimator is not None:
+            check_params(trainer.estimator, trainer.params)
         gates_asked(definition.gates)
     progress.start("build the training set")
     with SpillRoom(applied.workspace.spill_folder()) as room:
