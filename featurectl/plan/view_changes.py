@@ -59,6 +59,7 @@ def change_view(
             *broken,
             *staying(bound, after.name, version),
             *_unseen(moved, after),
+            *_handed_over(moved, after),
             *_other_types(moved, learned, after),
         )
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
@@ -96,6 +97,16 @@ def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]
     if not any(reason.new == UNKNOWN and reason.old != UNKNOWN for reason in moved):
         return ()
     return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
+
+
+def _handed_over(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
+    """Return why a column of a source's `select` changes what a transform makes, whether or not it uses the column."""
+    fields = [reason.field.split(".") for reason in moved]
+    names = [parts[-1] for parts in fields if parts[0] == "source" and "select" in parts[1:-1]]
+    if view.transform is None or not names:
+        return ()
+    columns = f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    return (f"the transform is given every column of its sources, so {columns} of `select` may change its rows",)
 
 
 def _other_types(moved: Sequence[ChangeReason], learned: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:

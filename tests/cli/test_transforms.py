@@ -103,6 +103,17 @@ def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
     assert sorted(table.read()["total"].to_list()) == [4.0, 10.5, 12.0]
 
 
+def test_the_plan_says_why_an_unused_column_changes_rows(shop, capsys):
+    file = shop / "views.yaml"
+    before = "    event_time: ordered_at\n"
+    file.write_text(file.read_text().replace(before, before + "    select: {doubled: amount * 2}\n"))
+    changes = {item["name"]: item for item in run(capsys, "plan")["changes"]}
+    assert changes["sums"]["kind"] == "breaking"
+    given = "the transform is given every column of its sources, so column doubled of `select` may change its rows"
+    assert given in changes["sums"]["notes"]
+    assert all(given not in item["notes"] for name, item in changes.items() if name != "sums")
+
+
 def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop, capsys):
     assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("first", 2)
     (shop / "code" / "running.py").write_text(CODE.replace('"amount"', '"amuont"'))
