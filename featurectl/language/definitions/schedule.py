@@ -9,6 +9,13 @@ from itertools import islice
 from typing import Final
 
 FIELDS: Final = ("minute", "hour", "day of the month", "month", "day of the week")
+_RANGES: Final = {
+    FIELDS[0]: "0 to 59",
+    FIELDS[1]: "0 to 23",
+    FIELDS[2]: "1 to 31, and in that month",
+    FIELDS[3]: "1 to 12, or JAN to DEC",
+    FIELDS[4]: "0 to 7, or SUN to SAT",
+}
 _NAMES: Final = {"day-of-month": FIELDS[2], "day-of-week": FIELDS[4]}  # in the words of the library
 _FIELD: Final = re.compile(r"[0-9A-Za-z*,/-]+")
 _EXTENSION: Final = re.compile(r"(?i)#|(?<![A-Z])L(?![A-Z])|(?<![A-Z])LW(?![A-Z])|(?<=\d)L")  # not every cron has them
@@ -20,7 +27,8 @@ def wrong_schedule(text: str) -> str:
     >>> wrong_schedule("0 */6 * * *"), wrong_schedule("0 6 * *")
     ('', '4 fields, where a schedule has 5: minute, hour, day of the month, month, day of the week')
     >>> wrong_schedule("@daily"), wrong_schedule("61 * * * *"), wrong_schedule("0 0 31 2 *")
-    ('"@daily" is a short form that not every scheduler has: write five fields', 'bad minute', 'bad day of the month')
+    ('"@daily" is a short form that not every scheduler has: write five fields', 'bad minute: 0 to 59', \
+'bad day of the month: 1 to 31, and in that month')
     """
     from cronsim import CronSim, CronSimError
 
@@ -36,7 +44,8 @@ def wrong_schedule(text: str) -> str:
         next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
     except CronSimError as error:
         bad = f"{error}".removeprefix("Bad ")
-        return f"bad {_NAMES.get(bad, bad)}"
+        name = _NAMES.get(bad, bad)
+        return f"bad {name}: {_RANGES[name]}" if name in _RANGES else f"bad {name}"
     except StopIteration:
         return "it is never due"
     return ""

@@ -21,8 +21,9 @@ STREAMS: Final[Mapping[str, Code]] = {
         "a history that is of other events",
         "The `history` of a stream is the same source for the time before: each column of the stream's rows, those of "
         "`select` included, is there with the same type, and `event_time`, `tiebreak`, `dedup_key` and `nan` are the "
-        "same; else features would jump where the stream begins. Where its files spell a column otherwise, its "
-        "`select` makes it. It says itself when its rows were known: by `available_at`, by `delay`, or not at all.",
+        "same; else features would jump where the stream begins. A `select` of the stream makes nothing of the "
+        "history's rows: the history needs the same `select`. Where its files spell a column otherwise, its `select` "
+        "makes it. It says itself when its rows were known: by `available_at`, by `delay`, or not at all.",
     ),
     "FC318": Code(
         "events that can't be predicted",

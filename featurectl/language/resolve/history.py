@@ -86,6 +86,7 @@ def _columns(stream: Source, history: Source) -> Iterator[HistoryDifference]:
         key = "select" if any(item.name == name for item in stream.select) else "columns"
         if there is not None and found is None:
             message = f'history "{history.name}" has no column "{name}"'
+            message += ", which `select` of the stream makes: it needs the same `select`" if key == "select" else ""
             yield HistoryDifference(message=message, key=key, name=name)
         elif found is not None and UNKNOWN not in (found, dtype) and found != dtype:
             message = f'"{name}" is {dtype}, and of history "{history.name}" {found}'
