@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
 
 # What an annotation of an argument takes, by its parts; one with another part is looked at by the method itself.
 _TAKES: Final[Mapping[str, type]] = {
@@ -19,21 +20,26 @@ _SAID: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
-def check_arguments(function: Callable[..., object], given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Look at the arguments of a call by the annotations of the function.
+def check_arguments(
+    function: Callable[..., object], name: str, given: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
+    """Look at the arguments of a call by the annotations of the function, which callers know by `name`.
 
     Raises:
+        TypeError: one is missing, or there is no such argument.
         UsageError: one is of another type.
     """
     signature = inspect.signature(function)
     try:
         bound = signature.bind(*given, **named)
-    except TypeError:  # Python says that itself where the function is called
-        return
-    for name, value in bound.arguments.items():
-        parameter = signature.parameters[name]
+    except TypeError as error:
+        unknown = [key for key in named if key not in signature.parameters]
+        near = did_you_mean(unknown[0], [key for key in signature.parameters if key != "self"]) if unknown else ""
+        raise TypeError(f"{name}() {error}{near and f'; {near}'}") from None
+    for argument, value in bound.arguments.items():
+        parameter = signature.parameters[argument]
         for each in value if parameter.kind == parameter.VAR_POSITIONAL else (value,):
-            _check(name, each, str(parameter.annotation).split(" | "))
+            _check(argument, each, str(parameter.annotation).split(" | "))
 
 
 def _check(name: str, value: object, parts: list[str]) -> None:

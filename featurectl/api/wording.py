@@ -254,11 +254,12 @@ def speak_python(kind: type, words: Callable[[], PythonWords], prefix: str = "")
 
 def speaking_python(function: Callable[P, R], words: Callable[[], PythonWords], name: str = "") -> Callable[P, R]:
     """Return a function whose errors are in Python's words, as those of the method of a name."""
+    called = f"project.{name}" if name else function.__name__
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            check_arguments(function, args, kwargs)
+            check_arguments(function, called, args, kwargs)
             return function(*args, **kwargs)
         except FeaturectlError as error:
             _reword(error, lambda text, theirs: words().of(text, name, theirs), (args, kwargs))

@@ -93,3 +93,15 @@ def test_a_folder_with_errors_opens_and_its_validate_shows_them(tmp_path):
 def test_a_path_with_a_nul_is_an_error_of_its_argument(shared_project: featurectl.Project):
     with pytest.raises(UsageError, match="folder="):
         shared_project.models.export("big@1", Path("a\0b"))
+
+
+@pytest.mark.usefixtures("shared_project")
+def test_an_argument_that_there_is_not_is_told_by_the_name_of_the_method(shared_root):
+    project = featurectl.open_project(shared_root)
+    told = r"^project\.train\(\) got an unexpected keyword argument 'from_versions'; did you mean \"from_version\"\?$"
+    with pytest.raises(TypeError, match=told):
+        project.train("big", from_versions=1)
+    with pytest.raises(TypeError, match=r"^project\.models\.diff\(\) missing a required argument: 'second'$"):
+        project.models.diff("big@1")
+    with pytest.raises(TypeError, match=r"^open_project\(\) got an unexpected keyword argument 'zzz'$"):
+        featurectl.open_project(shared_root, zzz=1)
