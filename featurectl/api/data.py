@@ -226,7 +226,7 @@ class DataMethods(ProjectBase):
         Raises:
             UsageError, DataError, StoreError: a name is not applied, the file no manifest, or a table or column gone.
         """
-        request = TrainingRequest(
+        asked = TrainingRequest(
             model=model,
             features=_chosen(features),
             spine=_name_of(spine),
@@ -261,11 +261,20 @@ class DataMethods(ProjectBase):
         self, model: str, *, from_version: int, register: bool = False, allow_pickle: bool = False
     ) -> RetrainedPage: ...
     @overload
-    def train(self, model: str, *, allow_pickle: bool = False) -> TrainedPage: ...
+    def train(self, model: str, *, again: bool = False, allow_pickle: bool = False) -> TrainedPage: ...
     def train(
-        self, model: str, *, from_version: int | None = None, register: bool = False, allow_pickle: bool = False
+        self,
+        model: str,
+        *,
+        from_version: int | None = None,
+        register: bool = False,
+        again: bool = False,
+        allow_pickle: bool = False,
     ) -> TrainedPage:
         """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
+
+        Where a version was made of equal data, code and parameters, that one is returned, with what the gates find of
+        it now, and none is made: `is_new` says so. `again`: one is made all the same.
 
         `from_version`: train this version once more, on the data that it was trained on, and say how far both are the
         same; what comes out is registered only with `register`.
@@ -274,27 +283,25 @@ class DataMethods(ProjectBase):
             UsageError: the model is not applied, or has no trainer; there is no such version.
             DataError, StoreError: its training set can't be made.
         """
-        if register and from_version is None:
-            raise UsageError("register goes with from_version", hint="without either, train registers the version")
+        _check_again(from_version, register=register, again=again)
         lines: list[str] = []
         request = TrainRequest(
-            model=model, from_version=from_version, register=register, write=lines.append, allow_pickle=allow_pickle
+            model=model,
+            from_version=from_version,
+            register=register,
+            again=again,
+            write=lines.append,
+            allow_pickle=allow_pickle,
         )
         with self.workspace() as workspace:
             done = train_model(workspace, request, self.open_progress())
         self._warn(done.warnings, "train")
-        version, warnings = done.trained.version, done.trained.fitted.warnings
-        if done.again is None:
-            return as_page(TrainedPage, version, aliases=done.aliases, warnings=warnings)
-        return as_page(
-            RetrainedPage,
-            version,
-            aliases=done.aliases,
-            warnings=warnings,
-            again=done.again,
-            comparison=compare_versions(done.again, version),
-            is_registered=register,
-        )
+        about = {"aliases": done.aliases, "warnings": done.input_warnings, "is_new": done.is_new}
+        if done.original is None:
+            return as_page(TrainedPage, done.version, **about)
+        compared = compare_versions(done.original, done.version)
+        again_of = {"again": done.original, "comparison": compared, "is_registered": register}
+        return as_page(RetrainedPage, done.version, **about, **again_of)
 
     def score(  # noqa: PLR0913 (what callers of Python write)
         self,
@@ -330,6 +337,13 @@ class DataMethods(ProjectBase):
         if frame is None:
             return ScoredFrame(to_kind(rows, self.frames), manifest)
         return ScoredFrame(like(rows, spine, _places_of_cut(frame, manifest, cut)), manifest)
+
+
+def _check_again(from_version: int | None, *, register: bool, again: bool) -> None:
+    if register and from_version is None:
+        raise UsageError("register goes with from_version", hint="without either, train registers the version")
+    if again and from_version is not None:
+        raise UsageError("again, and from_version", hint="from_version trains again anyway")
 
 
 def _places_of_cut(frame: pl.DataFrame, manifest: Mapping[str, Any], cut: Cut) -> pl.Series | None:

@@ -181,12 +181,16 @@ class VersionPage(ReadsAsPage, ModelVersion):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TrainedPage(VersionPage):
-    """A version that was trained just now; `warnings` are what is odd in the rows that it was trained on."""
+    """A version that was trained just now; `warnings` are what is odd in the rows that it was trained on.
+
+    `is_new` False: it was there, made of equal data, code and parameters.
+    """
 
     warnings: tuple[InputWarning, ...] = ()
+    is_new: bool = True
 
     def _page(self) -> Page:
-        return trained_page(self, self.aliases, self.warnings)
+        return trained_page(self, self.aliases, self.warnings, is_same=not self.is_new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

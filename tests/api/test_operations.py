@@ -145,6 +145,18 @@ def test_a_training_is_done_again_and_registered_only_if_asked(project):
         project.train("big", register=True)
 
 
+def test_what_is_made_of_the_same_is_trained_once_unless_asked_again(project):
+    assert project.train("big").is_new
+    same = project.train("big")
+    assert (same.version, same.is_new, len(project.models.list())) == (2, False, 2)
+    said = 'nothing was trained; project.train("big", again=True) trains it all the same'
+    assert repr(same).splitlines()[1] == said
+    again = project.train("big", again=True)
+    assert (again.version, again.is_new) == (3, True)
+    with pytest.raises(UsageError, match="from_version trains again anyway"):
+        project.train("big", from_version=1, again=True)
+
+
 def test_rows_of_a_manifest_are_made_again(project, tmp_path):
     first = project.training_set("big")
     assert main(["training-set", "big", "--out", str(tmp_path / "t.parquet")]) == 0

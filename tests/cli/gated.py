@@ -78,7 +78,7 @@ class Gated:
         """Train a version of the model, changed before, and return it."""
         if parts:
             self.change(**parts)
-        return self.result("train", "m", code=code)
+        return self.result("train", "m", "--again", code=code)
 
     def train_both(self) -> None:
         """Train version 1 on what is poor, and version 2 on what is good."""

@@ -67,7 +67,7 @@ def files(root: Path) -> set[str]:
 
 @pytest.mark.long
 def test_nothing_is_removed_of_a_project_whose_parts_are_all_needed(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     age(shop.root)
     before = files(shop.root)
     assert found(shop, "--model-files") == {}
@@ -95,7 +95,7 @@ def test_a_version_that_nothing_reads_any_more_goes_with_table_and_rows(shop):
 
 
 def test_what_a_model_version_or_a_manifest_names_stays(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     new_version(shop)
     age(shop.root)
     assert found(shop) == {}
@@ -104,7 +104,7 @@ def test_what_a_model_version_or_a_manifest_names_stays(shop):
 
 @pytest.mark.long
 def test_versions_of_a_model_that_was_removed_hold_on_to_no_view(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     new_version(shop)
     text = (shop.root / "o.yaml").read_text()
     (shop.root / "o.yaml").write_text(text[: text.index("models:")])
@@ -197,7 +197,7 @@ def test_predictions_go_by_the_day_where_that_is_asked_for(shop):
 
 
 def test_an_empty_registry_ends_it_before_anything_is_taken_for_a_leftover(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     age(shop.root)
     (shop.root / "r.db").rename(shop.root / "lost.db")
     for name in ("r.db-wal", "r.db-shm"):
@@ -225,7 +225,7 @@ def test_a_version_that_somebody_needs_again_meanwhile_stays(shop, monkeypatch):
 
 
 def test_status_tells_how_much_room_everything_takes(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     said = shop.run("status", "-v").out
     assert "stored          files  size" in said
     sizes = {s["what"]: s for s in json.loads(shop.run("status", "-v", "-o", "json").out)["result"]["sizes"]}
@@ -327,8 +327,8 @@ def test_small_files_of_days_that_are_over_are_made_into_one(shop):
 @pytest.mark.long
 def test_files_that_a_running_canary_is_judged_by_stay_small(shop):
     keep_log(shop)
-    shop.run("train", "m")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
+    shop.run("train", "m", "--again")
     log_files(shop, days_ago(9), 3)
     log_files(shop, days_ago(12), 3)
     run = CanaryRun(

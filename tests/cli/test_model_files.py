@@ -50,7 +50,7 @@ def shop(tmp_path, monkeypatch, capsys):
 def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, params, kind):
     code = kind in {"py", "pkl"}
     shop.make(objects(estimator, params, "true" if code else "false"))
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     shown = shop.shown()
     assert shown["artifact_format"] == kind
     assert (shop.root / "off" / shown["golden"]).is_file()
@@ -70,7 +70,7 @@ def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, param
 @pytest.mark.parametrize(("estimator", "params"), [case[:2] for case in CODE])
 def test_a_model_that_runs_code_is_not_trained_unless_it_may(shop, estimator, params):
     shop.make(objects(estimator, params))
-    assert "error[FC514]: shop_rules" in shop.run("train", "m", code=1).err.replace(
+    assert "error[FC514]: shop_rules" in shop.run("train", "m", "--again", code=1).err.replace(
         "this model is a Python function", "shop_rules"
     )
     assert not (shop.root / "off" / "models").exists()
@@ -80,7 +80,7 @@ def test_a_model_that_runs_code_is_not_trained_unless_it_may(shop, estimator, pa
 @pytest.mark.parametrize(("estimator", "params", "kind"), CODE)
 def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, params, kind):
     shop.make(objects(estimator, params, "true"))
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     sys.modules["shop_rules"].LOADED.clear()
     what = "a pickle" if kind == "pkl" else "a Python function"
     said = shop.run("score", "m", "--out", "x.csv", code=64).err
@@ -90,7 +90,7 @@ def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, 
 
 def test_a_pickle_in_place_of_a_model_is_not_loaded_though_both_allow_one(shop):
     shop.make(MEAN)
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     sys.modules["shop_rules"].LOADED.clear()
     path = shop.root / "off" / shop.shown()["artifact"]
     path.write_bytes(path.read_bytes() + b"\0")
@@ -105,10 +105,10 @@ def test_a_pickle_is_neither_compared_with_nor_promoted_without_the_flag(shop):
     text = (shop.root / "o.yaml").read_text()
     (shop.root / "o.yaml").write_text(f"{text}    gates: {{min_accuracy_gain_over_champion: 0}}\n")
     shop.run("apply", "--auto-approve")
-    shop.run("train", "m")
-    said = shop.run("train", "m", code=1).out
+    shop.run("train", "m", "--again")
+    said = shop.run("train", "m", "--again", code=1).out
     assert "not measured: champion v1: this model is a pickle, which runs code when it is loaded" in said
-    shop.run("train", "m", "--allow-pickle")
+    shop.run("train", "m", "--again", "--allow-pickle")
     sys.modules["shop_rules"].LOADED.clear()
     assert "allow it: --allow-pickle" in shop.run("models", "promote", "m@3", code=64).err
     assert sys.modules["shop_rules"].LOADED == []

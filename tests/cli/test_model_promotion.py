@@ -38,16 +38,16 @@ def test_the_first_version_to_pass_is_champion_and_a_rejected_one_is_not(shop):
 
 @pytest.mark.long
 def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
-    said = shop.run("train", "m").out
+    said = shop.run("train", "m", "--again").out
     assert "rejected" not in said
     assert said.endswith("\nm version 1 is the champion.\n")
     shop.change(gates="min_auc: 0.99")
-    out = shop.run("train", "m", code=1).out
+    out = shop.run("train", "m", "--again", code=1).out
     assert "min_auc  FAIL  at least 0.99  0." in out
     assert out.endswith("rejected: it fails 1 gate; kept, and not champion.\n")
     assert "m      2        rejected" in shop.run("models", "list").out
     shop.change(gates="")
-    third = shop.run("train", "m").out
+    third = shop.run("train", "m", "--again").out
     assert third.endswith("\nThe champion is version 1 still; featurectl models promote m@3 changes that.\n")
     assert "min_auc             FAIL  at least 0.99" in shop.run("models", "show", "m@2").out
 
@@ -290,7 +290,7 @@ def test_a_champion_whose_features_can_not_be_read_just_now_rejects_nobody(shop)
     whole = [file.read_bytes() for file in files]
     for file in files:
         file.write_bytes(b"PAR1")
-    assert "off/shop/v/v1 can't be read" in shop.run("train", "m", code=69).err
+    assert "off/shop/v/v1 can't be read" in shop.run("train", "m", "--again", code=69).err
     assert [item["version"] for item in shop.result("models", "list")["versions"]] == [1]
     for file, content in zip(files, whole, strict=True):
         file.write_bytes(content)

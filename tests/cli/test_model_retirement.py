@@ -26,10 +26,10 @@ def two_views(shop):
     """Let m@1 be bound to v@1 alone, m@2 (the one before) and m@3 (the champion) to v@2."""
 
     def train() -> None:
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
         new_version(shop)
         for number in (2, 3):
-            shop.run("train", "m")
+            shop.run("train", "m", "--again")
             shop.run("models", "promote", f"m@{number}")
 
     if any(shop.root.glob("*.parquet")):
@@ -149,7 +149,7 @@ def test_the_table_of_a_training_set_stays_until_its_pin_is_given_up(shop):
 def test_files_of_a_retired_version_stay_until_they_are_cleaned(shop):
     for features in (5, 6, 7):
         shop.make(objects(params=f"{{n_estimators: {features}, num_threads: 1, verbose: -1}}"))
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
         shop.run("models", "promote", f"m@{features - 4}")
     artifact = shop.root / "off" / shop.version(1)[0].artifact
     shop.run("models", "retire", "m@1")
@@ -179,7 +179,7 @@ def retire_the_first(shop):
     """Train three versions, retire the first, and return what its definition was made of."""
     for estimators in (5, 6, 7):
         shop.make(objects(params=f"{{n_estimators: {estimators}, num_threads: 1, verbose: -1}}"))
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
         shop.run("models", "promote", f"m@{estimators - 4}")
     shop.run("models", "retire", "m@1")
     return objects(params="{n_estimators: 5, num_threads: 1, verbose: -1}")
@@ -191,7 +191,7 @@ def test_files_that_a_new_version_has_again_do_not_go(shop):
     for some in leftovers(shop):
         names = {item.name for item in some}
         shop.make(again)
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
         age(shop.root)  # the registry alone says that they are in use
         assert shop.version(1)[0].artifact == shop.version(4)[0].artifact
         assert shop.version(4)[0].artifact in names
@@ -215,12 +215,12 @@ def test_files_that_were_written_again_and_not_registered_do_not_go(shop):
 @pytest.mark.long
 def test_prune_leaves_the_newest_and_what_is_needed(shop):
     for _ in range(6):
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
     shop.run("models", "promote", "m@2")  # 1 is the one before
     text = (shop.root / "o.yaml").read_text()
     (shop.root / "o.yaml").write_text(f"{text}    gates: {{max_model_size_mb: 0.0001}}\n")
     shop.run("apply", "--auto-approve")
-    shop.run("train", "m", code=1)
+    shop.run("train", "m", "--again", code=1)
     told = result(shop, "models", "prune", "--keep", "2", "--dry-run")
     assert [item["version"] for item in told["retired"]] == [7, 4, 3]
     shop.run("models", "prune", "m", "--keep", "2")
@@ -244,10 +244,10 @@ def test_what_rollback_goes_back_to_is_retired_when_that_is_said(shop):
 
 @pytest.mark.long
 def test_the_hints_free_the_rows_of_a_champion_step_by_step(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     new_version(shop)
     shop.run("materialize")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     shop.run("push")
     said = shop.run("push", "--remove", "v@1", code=64).err
     first, then = "featurectl models promote m@VERSION", "featurectl models retire m@1 --with-previous"
@@ -270,9 +270,9 @@ def test_rows_of_a_bound_view_version_name_the_command_that_frees_them(shop):
 
 
 def test_a_comparison_marks_what_means_something_else_and_not_the_number(shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     new_version(shop)  # of which `half` alone is another
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     told = result(shop, "models", "diff", "m@1", "m@2")
     assert told["differ"]["inputs"] == ["half"]
     assert told["same_meaning"]["inputs"] == ["q", "c"]

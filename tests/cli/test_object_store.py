@@ -43,7 +43,12 @@ def made(tmp_path_factory, bucket_server):
             patched.setenv(name, value)
         patched.chdir(root)
         shop = Shop(root, _Silent())
-        for words in (("apply", "--auto-approve"), ("materialize",), ("train", "m"), ("train", "m")):
+        for words in (
+            ("apply", "--auto-approve"),
+            ("materialize",),
+            ("train", "m", "--again"),
+            ("train", "m", "--again"),
+        ):
             shop.run(*words)
     return root, location
 
@@ -212,7 +217,7 @@ def test_an_object_that_was_swapped_is_not_loaded(shop):
 
 
 READERS = [
-    ("train", "m"),
+    ("train", "m", "--again"),
     ("score", "m", "--out", "refused.parquet"),
     ("training-set", "m", "--out", "refused.parquet"),
     ("materialize",),

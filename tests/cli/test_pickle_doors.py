@@ -59,7 +59,7 @@ def applied(tmp_path_factory):
             (made[name] / "shop_rules.py").write_text(PYTHON)
             with open_shop(made[name], patched, None) as shop:
                 write_files(shop.root, text)
-                for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"]):
+                for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m", "--again"]):
                     assert main([*words, "-q"]) == 0
             sys.modules.pop("shop_rules", None)
     return made
@@ -139,10 +139,10 @@ def test_a_pickle_that_the_registry_calls_champion_is_not_compared_with(trained,
     files = trained.root / "o.yaml"
     files.write_text(f"{files.read_text()}    gates: {{min_accuracy_gain_over_champion: -1}}\n")
     trained.run("apply", "--auto-approve")
-    trained.run("train", "m")
+    trained.run("train", "m", "--again")
     tamper(trained, 1, artifact_format="pkl", says_so=says_so, **planted())
     trained.run("models", "promote", "m@2", *words, code=1)
-    said = trained.run("train", "m", *words, code=1).out
+    said = trained.run("train", "m", "--again", *words, code=1).out
     assert "not measured: champion v1: " in said
     assert "which runs code when it is loaded" in said
 
@@ -150,7 +150,7 @@ def test_a_pickle_that_the_registry_calls_champion_is_not_compared_with(trained,
 @FLAGS
 def test_a_pickle_that_the_registry_calls_the_challenger_is_not_promoted(trained, flag):
     words = ["--allow-pickle"] if flag else []
-    trained.run("train", "m")
+    trained.run("train", "m", "--again")
     files = trained.root / "o.yaml"
     files.write_text(f"{files.read_text()}    gates: {{max_latency_p99_ms: 1000}}\n")
     trained.run("apply", "--auto-approve")
@@ -209,12 +209,12 @@ def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_its_call(open_,
     key = {"joblib.load": "filename", "skops.io.load": "file"}.get(estimator, "source")
     (shop.root / "o.yaml").write_text(objects(estimator, f"{{{key}: evil.pkl}}", allow))
     shop.run("apply", "--auto-approve")
-    assert f"estimator {estimator} has no fit and predict" in shop.run("train", "m", code=1).err
+    assert f"estimator {estimator} has no fit and predict" in shop.run("train", "m", "--again", code=1).err
 
 
 def test_training_loads_no_pickle_not_even_its_own(open_):
     shop = open_("pickle")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     assert sys.modules["shop_rules"].LOADED == []
 
 

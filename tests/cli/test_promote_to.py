@@ -39,7 +39,7 @@ def made(tmp_path_factory):
         shop.run("apply", "--auto-approve", "--env", "prod", "--allow-breaking", "v")
         shop.run("materialize", "--env", "prod")
         ready(shop, "dev")
-        shop.run("train", "m")
+        shop.run("train", "m", "--again")
     return root
 
 
@@ -77,7 +77,7 @@ def train_another(shop, code=0):
     """Train a version in prod that is another than that of dev."""
     change(shop.root, "n_estimators: 5", "n_estimators: 4")
     shop.run("apply", "--auto-approve", "--env", "prod")
-    shop.run("train", "m", "--env", "prod", code=code)
+    shop.run("train", "m", "--again", "--env", "prod", code=code)
     change(shop.root, "n_estimators: 4", "n_estimators: 5")
     shop.run("apply", "--auto-approve", "--env", "prod")
 
@@ -165,7 +165,7 @@ def test_views_without_tables_are_filled_by_one_command(shop):
     change(shop.root, "models:", second)
     change(shop.root, '{feature: "v:half"}', '{feature: "v:half"}, {feature: "w:other"}')
     ready(shop, "dev")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     shutil.rmtree(shop.root / "p")
     shop.run("apply", "--auto-approve", "--env", "prod")
     said = shop.run("models", "promote", "m@2", "--to", "prod", code=1).err

@@ -26,7 +26,7 @@ CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?")
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
     with open_shop(tmp_path, monkeypatch, capsys) as opened:
         opened.make(objects())
-        opened.run("train", "m")
+        opened.run("train", "m", "--again")
         opened.run("push")
         yield opened
 
@@ -109,7 +109,7 @@ def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monk
 @pytest.mark.long
 def test_golden_rows_of_before_keep_an_erasure_that_was_cut_open(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("featurectl.operations.training.train.with_keys", salted)
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     bury(shop.root, "key", {"k": "k1"})  # and it was killed
     said = shop.run("erase", "--again").out
     assert "rows beside model m@2: of an erasure that was cut its golden rows may stay" in said

@@ -83,7 +83,7 @@ def golden_places(shop: Shop, column: str, key: str) -> list[int] | None:
 
 
 def test_rows_beside_a_model_go_and_it_is_served_as_before(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     judged, golden = judged_keys(shop), golden_rows(shop)
     before = {path.name: path.read_bytes() for path in (shop.root / "off/models/m").iterdir()}
     [found] = erase(shop, ModelRowsPlace(), "k1", dry_run=True)
@@ -110,7 +110,7 @@ def salted(content: bytes, keys: EntityKeys, _: bytes) -> bytes:
 
 
 def test_golden_rows_are_found_without_the_keys_value(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     golden, judged = golden_rows(shop), judged_keys(shop)
     kept = [row for row, number in zip(golden, range(100), strict=False) if number % 7 != 2]
     [found] = erase(shop, ModelRowsPlace(), "k2", is_known=False)
@@ -121,7 +121,7 @@ def test_golden_rows_are_found_without_the_keys_value(shop: Shop):
 @pytest.mark.parametrize("make", [salted, lambda content, *_: content], ids=["salt", "no hashes"])
 def test_golden_rows_of_before_are_found_by_the_value_or_named(shop: Shop, monkeypatch: pytest.MonkeyPatch, make: Any):
     monkeypatch.setattr("featurectl.operations.training.train.with_keys", make)
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     golden = golden_rows(shop)
     [cut] = erase(shop, ModelRowsPlace(), "k2", is_known=False)
     assert golden_rows(shop) == golden
@@ -139,7 +139,7 @@ def test_golden_rows_of_before_are_found_by_the_value_or_named(shop: Shop, monke
 
 
 def test_golden_rows_of_another_registrys_secret_are_named(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     with closing(sqlite3.connect(shop.root / "r.db")) as registry:
         registry.execute("update erasure_secrets set secret = ?", [bytes(32).hex()])
         registry.commit()
@@ -153,7 +153,7 @@ def models_folder(shop: Shop) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "beside the newer files"])
 def test_files_of_a_restored_folder_of_models_go(shop: Shop, *, is_whole: bool):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     before, golden, judged = models_folder(shop), golden_rows(shop), judged_keys(shop)
     [cleaned] = erase(shop, ModelRowsPlace(), "k1")
     after = models_folder(shop)
@@ -171,7 +171,7 @@ def test_files_of_a_restored_folder_of_models_go(shop: Shop, *, is_whole: bool):
 
 
 def test_unnamed_files_that_may_be_of_others_are_named_and_stay(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     before = models_folder(shop)
     erase(shop, ModelRowsPlace(), "k1")
     for name, content in before.items():
@@ -192,8 +192,8 @@ def categories(shop: Shop, number: int = 1) -> list[str]:
 def test_keys_among_categories_are_named_and_leave_retired_versions(shop: Shop):
     text = objects().replace("{name: half,", "{name: who, expr: k}, {name: half,").replace('"v:kind"', '"v:who"')
     shop.make(text)
-    shop.run("train", "m")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
+    shop.run("train", "m", "--again")
     whole = categories(shop)
     assert "k1" in whole
     shop.run("models", "retire", "m@2")
@@ -207,7 +207,7 @@ def test_keys_among_categories_are_named_and_leave_retired_versions(shop: Shop):
 
 
 def test_a_model_that_was_trained_later_keeps_its_golden_rows(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     assert erase(shop, ModelRowsPlace(), "k1", at=datetime(2026, 1, 1, tzinfo=UTC)) == []
 
 
@@ -305,7 +305,7 @@ def test_rows_of_a_key_that_a_model_joins_by_another_column_go_too(shop: Shop):
     twice = "[{view: v, join: {k: buyer}, prefix: b_, features: [qty]}, {view: v, join: {k: seller}, features: [half]}]"
     lines = objects().replace("s.csv, event_time: at, columns: {", selected).splitlines()
     shop.make("\n".join(f"    features: {twice}" if "v:qty" in line else line for line in lines))
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
 
     def judged() -> list[tuple[object, ...]]:
         version, location = shop.version()

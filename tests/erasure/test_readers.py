@@ -31,7 +31,7 @@ def keys_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "not yet removed"])
 @pytest.mark.sample(1)
 def test_scores_are_of_keys_that_are_not_erased(shop: Shop, *, is_removed: bool):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     scored = {}
     for words in (["--spine", "spine.csv"], ["--all-keys"]):
         shop.run("score", "m", *words, "--out", "scores.csv")
@@ -54,20 +54,20 @@ def test_scores_are_of_keys_that_are_not_erased(shop: Shop, *, is_removed: bool)
 def test_a_model_is_trained_without_rows_of_erased_keys(shop: Shop):
     rows = [line for line in (shop.root / "s.csv").read_text().splitlines() if not line.startswith("k1,")]
     bury(shop.root, "key", {"k": "k1"})
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     version, _ = shop.version()
     assert version.left_out["erased"] == 6
     assert version.rows_train + version.rows_validation == len(rows) - 1
     assert version.manifest["spine"]["erased"] == 6  # type: ignore[index]
     erase_again(shop.root)
     shop.run("materialize")
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     again, _ = shop.version(2)
     assert again.metrics == version.metrics
 
 
 def test_a_version_that_was_trained_before_can_not_be_made_again(shop: Shop):
-    shop.run("train", "m")
+    shop.run("train", "m", "--again")
     bury(shop.root, "key", {"k": "k1"})
     erase_again(shop.root)
     said = shop.run("train", "m", "--from-version", "1", code=1)

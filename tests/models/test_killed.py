@@ -19,7 +19,7 @@ from tests.models.killed import run_until
 from tests.seeds import seed_of
 
 COMMANDS = {
-    "train": ("train", "m"),
+    "train": ("train", "m", "--again"),
     "import": ("models", "import", "m", "--file", "exported/model.txt"),
     "promote": ("models", "promote", "m@2"),
     "promote-to": ("models", "promote", "m@2", "--to", "prod"),
@@ -51,7 +51,8 @@ def made(tmp_path_factory):
     (root / "featurectl.yaml").write_text(PROJECT + PROD)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
-        for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"], ["train", "m"],
+        for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"],
+                      ["train", "m", "--again"],
                       ["apply", "--auto-approve", "--env", "prod"], ["materialize", "--env", "prod"],
                       ["models", "export", "m@1", "--out", "exported"]):  # fmt: skip
             assert main([*words, "-q"]) == 0

@@ -148,7 +148,7 @@ def test_what_is_trained_while_a_server_runs_is_served_without_a_restart(own_cli
     client = opened(own_clicks, reload_s=0.05)
     rows = request_rows(3)
     before = client.post("/v1/predict/click", json={"rows": rows}).json()
-    run(own_clicks, "train", "click")
+    run(own_clicks, "train", "click", "--again")
     for _ in range(200):
         answer = client.post("/v1/predict/click", json={"rows": rows, "version": 2})
         if answer.status_code == 200:

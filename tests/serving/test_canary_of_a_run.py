@@ -36,7 +36,7 @@ def test_a_model_alone_is_the_version_that_this_run_has_trained(own_trial, by_ru
     write_model(own_trial, "better", canary=ANYTHING)
     for name in ("release/1", "nightly/1"):
         by_run(name)
-        run(own_trial, "train", "trial")
+        run(own_trial, "train", "trial", "--again")
     by_run("release/1")
     capsys.readouterr()
     assert main(["models", "canary", "start", "trial", "--allow-pickle", "--wait", "-C", str(own_trial)]) == 0
@@ -51,7 +51,7 @@ def test_a_model_alone_is_the_version_that_this_run_has_trained(own_trial, by_ru
 @pytest.mark.long
 def test_a_version_of_a_run_that_is_retired_is_not_replaced_by_another(own_trial, by_run, capsys):
     by_run("release/1")
-    run(own_trial, "train", "trial")
+    run(own_trial, "train", "trial", "--again")
     run(own_trial, "models", "retire", f"trial@{NEWEST + 1}")
     capsys.readouterr()
     canary(own_trial, "start", "trial", code=64)
@@ -92,7 +92,7 @@ def test_a_resumed_release_waits_for_the_canary_of_its_own_version(own_trial):
     assert f"canary | interrupted: the canary of trial version {NEWEST + 1} goes on" in said
     assert "canary | end it: featurectl models canary abort trial --env dev" in said
     assert "stopped; featurectl pipeline run release --resume --env dev goes on with it" in said
-    run(own_trial, "train", "trial")  # by somebody else, meanwhile
+    run(own_trial, "train", "trial", "--again")  # by somebody else, meanwhile
     with subprocess.Popen(
         [sys.executable, "-m", "featurectl", *words, "--resume"], stdout=-1, stderr=-1, text=True
     ) as process:

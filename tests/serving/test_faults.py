@@ -173,7 +173,7 @@ def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
 def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_clicks):
     with Load(f"{served.url}/v1/predict/click", PREDICT) as load:
         load.wait_for(200)
-        run(own_clicks, "train", "click")
+        run(own_clicks, "train", "click", "--again")
         end = time.monotonic() + 60
         while web.post(f"{served.url}/v1/predict/click", json={**PREDICT, "version": 2}, timeout=20).status_code != 200:
             assert time.monotonic() < end

@@ -123,7 +123,7 @@ def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monk
     run(own_clicks, "push")
     options = ("--log-format", "json", "--reload", "0.1", "--timeout", "20", "--store-timeout", "20")
     with running(own_clicks, *options, environ={"FEATURECTL_API_KEYS": keys}) as server:
-        run(own_clicks, "train", "click")
+        run(own_clicks, "train", "click", "--again")
         run(own_clicks, "models", "promote", "click@2")
         wait_until(lambda: any(event["event"] == "promoted" for event in events(server)))
         store.stop()
@@ -172,7 +172,7 @@ def test_each_request_is_a_line_where_that_is_asked_for(clicks):
 
 @pytest.mark.long
 def test_a_server_whose_log_nobody_reads_any_more_goes_on(own_clicks):
-    run(own_clicks, "train", "click")
+    run(own_clicks, "train", "click", "--again")
     read, write = os.pipe()
     command = [sys.executable, "-m", "featurectl", "serve", "-C", str(own_clicks), "--reload", "0.1", "--drain", "0s"]
     port = free_port()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.monitor.canary.lifecycle import last_canary, start_canary
-from featurectl.operations.models.promotion import check_gates
+from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.champion import evaluation_context
 from featurectl.registry.applied import canary_running, choose_usable, newest_usable
 from featurectl.registry.state import CHAMPION

@@ -14,7 +14,8 @@ from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.models.gates.evaluate import failed_gates
 from featurectl.operations.models.copy_files import copy_files
 from featurectl.operations.models.match_views import MatchedView, MatchTarget, match_views
-from featurectl.operations.models.promotion import Promotion, check_gates, check_usable, promote_version
+from featurectl.operations.models.promotion import Promotion, check_usable, promote_version
+from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.registry.applied import choose_usable, split_name

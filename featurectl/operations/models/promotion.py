@@ -9,22 +9,11 @@ from datetime import datetime
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import plural
-from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.model import Model
 from featurectl.models.artifact import read_artifact
-from featurectl.models.gates.all_gates import gates_asked
-from featurectl.models.gates.base import GateEvidence
-from featurectl.models.gates.evaluate import failed_gates, measure_gates
-from featurectl.models.gates.evidence import evidence_of_version
-from featurectl.models.validation_rows import load_validation_rows
+from featurectl.models.gates.evaluate import failed_gates
+from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.bind import bind_model_version
-from featurectl.operations.training.champion import (
-    Candidate,
-    EvaluationContext,
-    current_champion,
-    evaluation_context,
-    score_champion,
-)
+from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.registry.applied import choose_usable, choose_version, served_views, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
@@ -157,18 +146,6 @@ def _check_views_kept(version: ModelVersion, state: State) -> None:
         )
 
 
-def check_gates(version: ModelVersion, context: EvaluationContext) -> tuple[GateResult, ...]:
-    """Return what the gates that its model asks for now find of a version, its gain over the champion of now among it.
-
-    What was measured when it was trained stands where the same is asked.
-
-    Raises:
-        As `promote_version`.
-    """
-    asked = gates_asked(_asked_model(version, context.state).gates)
-    return measure_gates(asked, lambda: _evidence(version, context), version.gates)
-
-
 def roll_back(workspace: Workspace, state: State, model: str, actor: Actor) -> Rollback:
     """Make the champion of before the last promotion champion again; a second time there is nothing to do.
 
@@ -185,27 +162,6 @@ def roll_back(workspace: Workspace, state: State, model: str, actor: Actor) -> R
     entry = _entry(actor, "models rollback", f"{model} champion v{now} -> v{back}")
     workspace.registry().write_aliases(state.project, model, {CHAMPION: back, PREVIOUS: None}, entry, seen)
     return Rollback(champion=back, before=now)
-
-
-def _asked_model(version: ModelVersion, state: State) -> Model:
-    """Return the model as it is applied, whose gates count; as it was trained where it is applied no more."""
-    applied = state.current("model", version.model)
-    return load_model(version.definition if applied is None else applied.definition)
-
-
-def _evidence(version: ModelVersion, context: EvaluationContext) -> GateEvidence:
-    if not version.judged:
-        raise UsageError(
-            f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
-            hint=f"featurectl train {version.model}",
-        )
-    rows = load_validation_rows(read_artifact(context.location, version.judged, version.judged_sha256))
-    champion, rival = current_champion(context.state, version.model), None
-    if champion is not None:
-        model = load_model(version.definition)
-        candidate = Candidate(model=model, view_versions=version.view_versions, views={})
-        rival = score_champion(champion, candidate, rows, context)
-    return evidence_of_version(version, rows, context.location, rival, context.pickles)
 
 
 def check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from featurectl.operations.training.champion import EvaluationContext, evaluatio
 from featurectl.operations.training.data import TrainingData, read_training_data
 from featurectl.operations.training.later_rows import uncomputed_row_warnings
 from featurectl.operations.training.retrain import read_pinned_data
+from featurectl.operations.training.same_version import MADE_OF, digest_of, find_same
 from featurectl.operations.training.train import Trained, fit_version, register, require_trainer
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.registry.applied import choose_version
@@ -28,6 +30,7 @@ from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 
 if TYPE_CHECKING:
+    from featurectl.models.input_warnings import InputWarning
     from featurectl.registry.state import ModelVersion, State
     from featurectl.workspace.workspace import Workspace
 
@@ -36,13 +39,15 @@ if TYPE_CHECKING:
 class TrainRequest:
     """What to train: a model as it is applied, or one of its versions once more, which is registered if asked.
 
-    `allow_pickle`: models that run code when they are loaded may. `write` gets what the trainer's command prints.
+    `again`: also where a version of equal data, code and parameters is there. `allow_pickle`: models that run code when
+    they are loaded may. `write` gets what the trainer's command prints.
     """
 
     model: str
     write: Callable[[str], object]
     from_version: int | None = None
     register: bool = False
+    again: bool = False
     allow_pickle: bool = False
     memory_bytes: int | None = None
 
@@ -54,16 +59,20 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then.
+    """The version that was trained, or is the same, and the aliases as they are then.
 
+    `is_new` False: nothing was trained, for `version` is made of the same, or nothing was registered. `original` is the
+    version that it was to be again (None: none). `input_warnings` are what is odd in the rows that it was trained on.
     `offline_views` are the offline-only views that it reads, for which it can't be served. `warnings` say
     which rows lie later than their features were computed, and whether the label counts its own row.
     """
 
-    trained: Trained
+    version: ModelVersion
+    is_new: bool
+    input_warnings: tuple[InputWarning, ...] = ()
     offline_views: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    again: ModelVersion | None
+    original: ModelVersion | None
     aliases: Mapping[tuple[str, str], int]
 
 
@@ -80,19 +89,28 @@ def train_model(workspace: Workspace, request: TrainRequest, progress: Progress)
     if request.is_registered:
         check_artifacts(workspace.offline_location())
     number = request.from_version
-    again = None if number is None else choose_version(applied.state, request.model, str(number))
+    original = None if number is None else choose_version(applied.state, request.model, str(number))
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
-    data = _read_data(context, applied, request.model, again, progress)
+    data = _read_data(context, applied, request.model, original, progress)
     warnings = tuple(_warnings(data, applied.now))
     for text in warnings:
         progress.done(f"warning: {text}")
-    trained = _fit(context, data, request, progress)
-    offline_views = tuple(_offline_views(applied.state, trained.version))
+    made_of = digest_of(data, workspace.root)
+    same = None
+    if made_of is not None:
+        data = replace(data, manifest={**data.manifest, MADE_OF: made_of})
+        if original is None and not request.again:
+            same = find_same(made_of, request.model, context)
+    trained = _fit(context, data, request, progress) if same is None else None
+    version = trained.version if trained is not None else same
+    assert version is not None
     return TrainResult(
-        trained=trained,
-        offline_views=offline_views,
+        version=version,
+        is_new=trained is not None and request.is_registered,
+        input_warnings=() if trained is None else trained.fitted.warnings,
+        offline_views=tuple(_offline_views(applied.state, version)),
         warnings=warnings,
-        again=again,
+        original=original,
         aliases=workspace.state().aliases,
     )
 
