@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, overload
@@ -180,6 +181,7 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        inputs_only: bool = False,
         from_manifest: str | Path | None = None,
     ) -> TrainingFrame[Any]: ...
     @overload
@@ -197,6 +199,7 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        inputs_only: bool = False,
         from_manifest: str | Path | None = None,
     ) -> TrainingFrame[FrameT]: ...
     def training_set(  # noqa: PLR0913 (what callers of Python write)
@@ -215,13 +218,14 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        inputs_only: bool = False,
         from_manifest: str | Path | None = None,
     ) -> TrainingFrame[Any]:
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
 
-        A row is one of the spine: of a frame, a file, a source, the model's own, or of every key that `keys_from` knows
-        `at` an instant. Its time is the column `time` (the model's, or `event_time`), `known_at` that of its answer.
-        `join`: columns of keys called otherwise. `as_served`: values as they were online. `from_manifest`: made again.
+        A row is one of the spine: of a frame, a file, a source, the model's own, or every key that `keys_from` knows
+        `at` an instant. `time` (`event_time`) is its column of time, `known_at` that of its answer, `join` those of
+        keys. `as_served`: as it was online. `inputs_only`: inputs and label alone. `from_manifest`: made again.
 
         Raises:
             UsageError, DataError, StoreError: a name is not applied, the file no manifest, or a table or column gone.
@@ -236,9 +240,8 @@ class DataMethods(ProjectBase):
             known_at=known_at,
             join=tuple((join or {}).items()),
             cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
-            as_served=as_served,
         )
-        return self._built(request, spine, from_manifest)
+        return self._built(replace(asked, as_served=as_served, inputs_only=inputs_only), spine, from_manifest)
 
     def _built(
         self, training: TrainingRequest, spine: AnyFrame | str | Path | None, from_manifest: str | Path | None

@@ -157,6 +157,12 @@ def test_what_is_made_of_the_same_is_trained_once_unless_asked_again(project):
         project.train("big", from_version=1, again=True)
 
 
+def test_a_training_set_may_hold_inputs_and_label_alone(project):
+    rows, manifest = project.training_set("big", inputs_only=True)
+    assert rows.columns == [*(item["name"] for item in manifest["inputs"]), manifest["label"]["name"]]
+    assert manifest["others"] == []
+
+
 def test_rows_of_a_manifest_are_made_again(project, tmp_path):
     first = project.training_set("big")
     assert main(["training-set", "big", "--out", str(tmp_path / "t.parquet")]) == 0

@@ -58,7 +58,7 @@ def test_one_row_of_one_view_is_counted_in_the_singular(run):
     assert "facts@1: 2 rows read, 1 pushed" in err
     out, err = run("training-set", "model", "--spine", "spine.csv", "--out", "one.csv")
     assert err.splitlines() == ["spine file spine.csv: 1 row", "joined 1 column of 1 view"]
-    assert out == "one.csv: 1 row, 3 columns, 1 of them an input\n"
+    assert out == "one.csv: 1 row, 3 columns, 1 of them an input\ninputs: value\nothers: k, at\n"
     run("plan")
     run("status")
     run("push")

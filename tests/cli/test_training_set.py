@@ -154,6 +154,7 @@ WAYS = [
                "--seed", "3"]),
     ("o.parquet", ["--features", "spend:*", "--spine", "asks.parquet", "--as-served"]),
     ("o.parquet", ["--features", "spend:count_1d,last_order:amount", "--spine", "spine.csv"]),
+    ("o.parquet", ["back", "--inputs-only"]),
 ]  # fmt: skip
 
 
@@ -348,10 +349,11 @@ def test_as_served_answers_with_the_values_of_the_last_refresh(shop):
 
 
 @pytest.mark.long
-def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatch):
-    ran(shop, "training-set", "back", "--out", "o.parquet")
+@pytest.mark.parametrize("more", [[], ["--inputs-only"]])
+def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatch, more):
+    ran(shop, "training-set", "back", "--out", "o.parquet", *more)
     monkeypatch.setattr("featurectl.cli.shared.call.Call.memory_bytes", lambda _: 1_000)
-    ran(shop, "training-set", "back", "--out", "p.parquet")
+    ran(shop, "training-set", "back", "--out", "p.parquet", *more)
     assert Path("o.parquet").read_bytes() == Path("p.parquet").read_bytes()
     assert list(Path(".featurectl/spill").iterdir()) == []
 

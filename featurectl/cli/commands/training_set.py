@@ -60,6 +60,12 @@ class TrainingSetOptions:
     as_served: Annotated[
         bool, typer.Option("--as-served", help="Values as the online store had them, by each view's refresh.")
     ] = False
+    inputs_only: Annotated[
+        bool,
+        typer.Option(
+            "--inputs-only", help="Write the inputs and the label alone: no keys, times and columns that make a label."
+        ),
+    ] = False
     from_manifest: Annotated[
         Path | None, typer.Option(help="Make the rows of this manifest again.", metavar="FILE")
     ] = None
@@ -98,6 +104,7 @@ def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
         join=tuple(_joined(text) for text in options.join or ()),
         cut=cut,
         as_served=options.as_served,
+        inputs_only=options.inputs_only,
     )
     return checked_request(training, options.out, options.from_manifest, call.memory_bytes())
 
@@ -115,10 +122,16 @@ def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcom
     inputs, frames = written.build.resolved.inputs, written.build.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
     text = f"{request.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
+    lists = {
+        "inputs": [item.name for item in inputs],
+        "label": [written.build.label] if written.build.label else [],
+        "others": written.build.others,
+    }
+    listed = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
     unknown = unknown_document(written.build.tally.unknown)
     result: dict[str, object] = {"out": str(request.out), "unknown": unknown, "manifest": written.manifest}
     if request.manifest is None:
-        return Outcome(text="\n".join([text, *written.build.unknown]), result=result)
+        return Outcome(text="\n".join([text, *listed, *written.build.unknown]), result=result)
     difference = written.difference
     bytes_ = f"other bytes: {difference}" if difference else "the same bytes"
     if written.is_left:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 
 import polars as pl
 
@@ -21,6 +21,11 @@ class Frames:
     height: int
     read: Callable[[], Iterator[pl.DataFrame]]
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def select(self, names: Sequence[str]) -> Frames:
+        """Return some of the columns, in this order."""
+        schema = pl.Schema({name: self.schema[name] for name in names})
+        return replace(self, schema=schema, read=lambda: (frame.select(names) for frame in self.read()))
 
 
 def frames_of(rows: pl.DataFrame) -> Frames:

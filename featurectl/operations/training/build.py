@@ -90,6 +90,12 @@ class TrainingSetBuild:
     warnings: tuple[str, ...] = ()
 
     @property
+    def others(self) -> list[str]:
+        """The columns that are neither inputs nor the label: keys, times, and what a label is made of."""
+        own = {self.label, *(item.name for item in self.resolved.inputs)}
+        return [name for name in self.frames.schema.names() if name not in own]
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """What there is to say of rows with keys of which no view has a row, and of those that were left out."""
         return (*erased_lines(self.spine.erased), *unknown_lines(self.tally.unknown, self.tally.rows))
@@ -114,6 +120,8 @@ def make_training_set(
     else:
         ranges = _Ranges(engine=engine, inputs=asked.inputs, views=views, spine=spine, target=target, rows=many)
         frames, label = ranges.write(room.folder(), tally)
+    if asked.request.inputs_only:
+        frames = frames.select([*(item.name for item in asked.inputs), *([label] if label else [])])
     return TrainingSetBuild(resolved=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
 
 

@@ -46,6 +46,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
         "columns": made.frames.schema.names(),
         "inputs": [_describe_input(item, made) for item in inputs],
         "label": _describe_label(made) if made.label else None,
+        "others": made.others,
         "views": {bound.label: fingerprints(bound.view).data for bound in views},
         "tables": {bound.label: bound.table_version for bound in views},
         "refresh": {bound.label: shown_refresh(bound.view) for bound in views} if request.as_served else {},
@@ -82,6 +83,8 @@ def _describe_options(request: TrainingRequest) -> dict[str, object]:
         options["time"] = request.time
     if request.known_at is not None:
         options["known_at"] = request.known_at
+    if request.inputs_only:
+        options["inputs_only"] = True
     return options | ({"join": dict(request.join)} if request.join else {})
 
 

@@ -146,6 +146,7 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
         join=tuple((_text(key), _text(column)) for key, column in options.get("join", {}).items()),
         cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=_seed(spine["seed"])),
         as_served=bool(options["as_served"]),
+        inputs_only=bool(options.get("inputs_only", False)),
     )
 
 

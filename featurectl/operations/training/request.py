@@ -34,7 +34,8 @@ class TrainingRequest:
     spine is every key that this view knows at `at` (None: now). `time` names the column with the instant of a row
     (None: the model's, else `event_time`), `known_at` that of when its answer is made (None: the model's, else the
     same), `join` the columns of keys that are called otherwise than the keys.
-    `as_served`: values as the online store would have had them.
+    `as_served`: values as the online store would have had them. `inputs_only`: the inputs and the label alone, and
+    nothing else of the spine.
     """
 
     model: str | None = None
@@ -47,6 +48,7 @@ class TrainingRequest:
     join: tuple[tuple[str, str], ...] = ()
     cut: Cut = field(default_factory=Cut)
     as_served: bool = False
+    inputs_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
