@@ -33,14 +33,14 @@ class ProjectModels:
         """Versions that are tried beside the champion."""
         return ProjectCanaries(self.project)
 
-    def list(self, uses: str | None = None) -> ResultTable[VersionPage]:
-        """Return the versions of every model, the newest first; those that use a view or a feature if it is named.
+    def list(self, model: str | None = None, *, uses: str | None = None) -> ResultTable[VersionPage]:
+        """Return the versions of every model, or of one, the newest first; those that use a view or a feature.
 
         Raises:
             UsageError: nothing of that name was ever applied.
         """
         with self.project.workspace("project file") as workspace:
-            found = find_versions(workspace, uses)
+            found = find_versions(workspace, model, uses)
 
         def row(version: ModelVersion) -> Mapping[str, object]:
             aliases = [a for (model, a), n in found.aliases.items() if (model, n) == (version.model, version.version)]

@@ -40,6 +40,7 @@ OTHER_ARGUMENTS: Final[Mapping[tuple[str, str], str]] = {
 }
 # What has no argument of its own is said otherwise.
 SENTENCES: Final[Mapping[str, str]] = {
+    "without a difference: -v shows all": "without a difference: `parts` has all",
     "--debug shows the whole traceback": "__cause__ has the whole traceback",
     "--store compares the online store": "project.verify_store() compares the online store",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from featurectl.render.page import Page, PageTable, page_text
+from featurectl.core.units import counted
+from featurectl.render.page import Page, PageBlock, PageTable, page_text
 
 if TYPE_CHECKING:
     from featurectl.operations.models.diff import VersionDiff, VersionFacts
@@ -14,27 +15,30 @@ if TYPE_CHECKING:
 _NONE: Final = "-"
 
 
-def render_diff(diff: VersionDiff) -> str:
+def render_diff(diff: VersionDiff, *, is_whole: bool) -> str:
     """Return the page as text."""
-    return page_text(diff_page(diff))
+    return page_text(diff_page(diff, is_whole=is_whole))
 
 
-def diff_page(diff: VersionDiff) -> Page:
+def diff_page(diff: VersionDiff, *, is_whole: bool = False) -> Page:
     """Return the parts as tables; `~` marks what differs, `+` and `-` what one of them has alone.
 
-    `=` marks an input of another version of its view that means the same.
+    `=` marks an input of another version of its view that means the same. What has no mark is counted, unless the page
+    `is_whole`.
     """
-    page: list[list[PageTable]] = []
-    head = (_label(diff.first), _label(diff.second))
+    page: list[PageBlock] = []
+    head, same = (_label(diff.first), _label(diff.second)), 0
     for part, (first, second) in diff.parts.items():
         marks, unsaid = _marks(diff, part), _renamed_selections(first, second)
-        rows = [
-            [marks.get(name, " "), name, _text(first, name), _text(second, name)]
-            for name in dict.fromkeys([*first, *second])
-            if name not in unsaid
-        ]
+        names = [name for name in dict.fromkeys([*first, *second]) if name not in unsaid]
+        shown = names if is_whole else [name for name in names if name in marks]
+        same += len(names) - len(shown)
+        rows = [[marks.get(name, " "), name, _text(first, name), _text(second, name)] for name in shown]
         if rows:
             page.append([PageTable(head=(" ", part, *head), rows=rows)])
+    if same:
+        says = "" if page else f"{head[0]} and {head[1]} say the same; "
+        page.append([f"{says}{counted(same, 'line')} without a difference: -v shows all"])
     return page
 
 

@@ -67,7 +67,7 @@ def version_page(version: ModelVersion, aliases: Aliases) -> Page:
         ("trainer", str(version.params.get("estimator") or version.params.get("run"))),
         ("params", ", ".join(f"{k}={v}" for k, v in _params(version).items())),
         ("seed", str(version.seed)),
-        ("tables", ", ".join(f"{name} v{number}" for name, number in sorted(version.table_versions.items())) or "-"),
+        ("tables", ", ".join(f"{n} at table version {of}" for n, of in sorted(version.table_versions.items())) or "-"),
         ("artifact", f"{version.artifact} ({format_bytes(version.artifact_bytes)})"),
         ("sha256", version.artifact_sha256),
         ("onnx", _onnx(version)),
@@ -96,6 +96,10 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
     commit = parse_commit(version.code_commit)
     described |= {"code_commit": commit.name, "code_dirty_files": commit.dirty_files}
     described["aliases"] = names_of(version, aliases).split()
+    described["inputs"] = [
+        {("input_fingerprint" if key == "fingerprint" else key): value for key, value in asdict(item).items()}
+        for item in version.inputs  # `manifest` has those of features
+    ]
     return described
 
 

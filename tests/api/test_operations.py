@@ -148,7 +148,7 @@ def test_a_training_is_done_again_and_registered_only_if_asked(project):
 def test_what_is_made_of_the_same_is_trained_once_unless_asked_again(project):
     assert project.train("big").is_new
     same = project.train("big")
-    assert (same.version, same.is_new, len(project.models.list())) == (2, False, 2)
+    assert (same.version, same.is_new, len(project.models.list("big"))) == (2, False, 2)
     said = 'nothing was trained; project.train("big", again=True) trains it all the same'
     assert repr(same).splitlines()[1] == said
     again = project.train("big", again=True)

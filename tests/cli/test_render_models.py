@@ -1,6 +1,7 @@
 """Two model versions drawn side by side, as text and as JSON."""
 
 import json
+import re
 from dataclasses import replace
 
 from featurectl.expressions.tree import Expression
@@ -69,13 +70,25 @@ SECOND = replace(
 
 
 def test_two_versions_stand_side_by_side_and_marks_say_what_differs():
-    assert_golden("models_diff.txt", render_diff(compare_versions(FIRST, SECOND)) + "\n")
+    assert_golden("models_diff.txt", render_diff(compare_versions(FIRST, SECOND), is_whole=True) + "\n")
     assert_golden("models_diff.json", json.dumps(diff_json(compare_versions(FIRST, SECOND)), indent=2) + "\n")
 
 
 def test_a_version_compared_with_itself_has_no_mark():
-    text = render_diff(compare_versions(FIRST, FIRST))
+    text = render_diff(compare_versions(FIRST, FIRST), is_whole=True)
     assert {line[:1] for line in text.splitlines() if line} == {" "}
+
+
+def test_only_what_differs_is_shown_unless_all_is_asked_for():
+    diff = compare_versions(FIRST, SECOND)
+    whole = render_diff(diff, is_whole=True).splitlines()
+    shown = render_diff(diff, is_whole=False).splitlines()
+    marked = [" ".join(line.split()) for line in whole if line[:1] in "~+-=" and line]
+    assert [" ".join(line.split()) for line in shown if line[:1] in "~+-=" and line] == marked
+    unmarked = len([line for line in whole if line]) - len(marked) - len([line for line in whole if "late@1" in line])
+    assert shown[-1] == f"{unmarked} lines without a difference: -v shows all"
+    same = render_diff(compare_versions(FIRST, FIRST), is_whole=False)
+    assert re.fullmatch(r"late@1 and late@1 say the same; \d+ lines without a difference: -v shows all", same)
 
 
 def test_selections_of_keys_that_are_those_of_renamed_inputs_are_left_out():
@@ -84,5 +97,5 @@ def test_selections_of_keys_that_are_those_of_renamed_inputs_are_left_out():
 
     for other, lines in (('"User ID"', 0), ('"Buyer ID"', 2)):
         parts = {"question": (version("a", '"User ID"'), version("c", other))}
-        text = render_diff(VersionDiff(first=FIRST, second=SECOND, parts=parts))
+        text = render_diff(VersionDiff(first=FIRST, second=SECOND, parts=parts), is_whole=True)
         assert text.count(".select.user") == lines

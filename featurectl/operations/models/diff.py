@@ -90,7 +90,9 @@ def _facts(version: ModelVersion) -> dict[str, VersionFacts]:
         "about": _about(version),
         "question": _question(model),
         "inputs": _inputs(version, model),
-        "tables": {name: _plain(number, f"v{number}") for name, number in sorted(version.table_versions.items())},
+        "tables": {
+            name: _plain(number, f"table version {number}") for name, number in sorted(version.table_versions.items())
+        },
         "parameters": _params(version),
         "metrics": {name: _plain(value, f"{value:.6g}") for name, value in sorted(version.metrics.items())},
         "gates": _gates(version.gates),

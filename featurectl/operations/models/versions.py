@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.models.artifact import read_artifact
-from featurectl.registry.applied import choose_version, split_name
+from featurectl.registry.applied import choose_version, not_applied, split_name
 from featurectl.registry.lineage import versions_using
 from featurectl.registry.state import CHAMPION
 
@@ -35,15 +35,19 @@ class NamedVersion:
     aliases: Aliases
 
 
-def find_versions(workspace: Workspace, uses: str | None = None) -> TrainedVersions:
-    """Return the versions of every model; of a view, a view version or a feature (`spend@2:total`) if it is named.
+def find_versions(workspace: Workspace, model: str | None = None, uses: str | None = None) -> TrainedVersions:
+    """Return the versions of every model, or of one; `uses`: those that read a view, a view version or a feature.
 
     Raises:
-        UsageError: nothing of that name was ever applied.
+        UsageError: nothing of a name was ever applied.
         StoreError: the registry can't be read.
     """
     state = workspace.applied_state()
     found = state.model_versions if uses is None else versions_using(state, uses)
+    if model is not None:
+        if state.current("model", model) is None and all(item.model != model for item in state.model_versions):
+            raise not_applied(state, "model", model)
+        found = [item for item in found if item.model == model]
     return TrainedVersions(versions=sorted(found, key=lambda v: (v.model, -v.version)), aliases=state.aliases)
 
 

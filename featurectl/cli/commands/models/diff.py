@@ -17,7 +17,7 @@ def diff(
     first: Annotated[str, typer.Argument(help="A version, or by an alias: MODEL@champion.", metavar="MODEL@1")],
     second: Annotated[str, typer.Argument(help="The version to compare it with.", metavar="MODEL@2")],
 ) -> Outcome:
-    """Show two model versions side by side.
+    """Show where two model versions differ; with -v all that they say.
 
     Inputs, view and table versions, parameters, metrics and gates. `~` stands before what differs, `+` and `-` before
     what one has alone. An input differs where its feature means something else (by its fingerprint); `=` stands before
@@ -28,4 +28,4 @@ def diff(
 
     with open_applied(call) as workspace:
         found = diff_versions(workspace, first, second)
-    return Outcome(text=render_diff(found), result=diff_json(found))
+    return Outcome(text=render_diff(found, is_whole=call.verbose), result=diff_json(found))

@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 @verb()
 def list_versions(
     call: Call,
+    model: Annotated[str | None, typer.Argument(help="A model; every one by default.")] = None,
     uses: Annotated[
         str | None, typer.Option(help="Only versions that use a view, VIEW@2, VIEW:FEATURE or VIEW@2:FEATURE.")
     ] = None,
 ) -> Outcome:
-    """List the trained versions of every model, newest first."""
+    """List the trained versions, newest first."""
     from featurectl.operations.models.versions import find_versions
     from featurectl.render.models import render_versions, version_json
 
     with open_applied(call) as workspace:
-        found = find_versions(workspace, uses)
+        found = find_versions(workspace, model, uses)
     none = "No model is trained yet: featurectl train" if uses is None else f"No model version uses {uses}."
+    if model is not None:
+        none = f"Model {model} is not trained yet: featurectl train {model}"
+        none = none if uses is None else f"No version of model {model} uses {uses}."
     text = render_versions(found.versions, found.aliases) if found.versions else none
     return Outcome(text=text, result={"versions": [version_json(v, found.aliases) for v in found.versions]})
 
