@@ -184,6 +184,7 @@ NO_ARGUMENT = {
     "apply --lock-timeout": "`lock_timeout_s`",
     "training-set --out": "the rows are a frame, beside which the manifest stands",
     "score --out": "the scores are a frame, beside which the manifest stands",
+    "score --run-id": "as `score --part`",
     "score --part": "a frame that is returned has no parts",
     "score --restart": "nothing is left of scores in memory that were not finished",
     "show --sample-keys": "`keys`",

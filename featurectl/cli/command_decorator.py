@@ -48,7 +48,10 @@ _COMMON: dict[str, tuple[Any, object]] = {
     "clock": (
         Annotated[
             str | None,
-            typer.Option(hidden=True, metavar="TIME", help="What the clock says: the start of a pipeline's run."),
+            typer.Option(
+                metavar="TIME",
+                help="Take this for the time of the clock, as rendered files do: all stages of a run have one now.",
+            ),
         ],
         None,
     ),

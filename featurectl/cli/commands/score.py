@@ -42,7 +42,8 @@ class ScoreOptions:
         typer.Option(help="Score the part I of N, beside the others; the last one writes all.", metavar="I/N"),
     ] = None
     run_id: Annotated[
-        str | None, typer.Option(hidden=True, help="Which run a part is of: those of another are not joined.")
+        str | None,
+        typer.Option(help="With --part: the run that it belongs to; rendered files say it."),
     ] = None
     since: Since = None
     until: Until = None

@@ -61,7 +61,7 @@ def test_a_line_is_taken_where_the_real_command_line_takes_it(name):
             mine = False
         assert mine == takes(words), words
         taken += mine
-    assert taken > 2
+    assert taken > 1
 
 
 def test_the_table_has_every_command():
