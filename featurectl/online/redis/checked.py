@@ -36,16 +36,11 @@ class CheckedConnection:
         self._pool = pool
         try:
             with parsing():
-                self._connection: Any = pool.get_connection()  # the pool opens one again that has bytes already
+                self._connection = _connected(pool)
         except redis.InvalidResponse:
             pool.disconnect(inuse_connections=False)  # it keeps a connection that is not logged in
             raise
         self._due: deque[tuple[int, bytes]] = deque()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every reply has been read."""
-        return not self._due
 
     def send(self, commands: bytes, count: int) -> None:
         """Send a request of so many packed commands."""
@@ -135,7 +130,7 @@ async def exchange_async(pool: redis.asyncio.ConnectionPool, commands: bytes, co
 
     try:
         with parsing():
-            connection = await pool.get_connection()
+            connection = await _connected_async(pool)
     except redis.InvalidResponse:
         await pool.disconnect(inuse_connections=False)
         raise
@@ -147,6 +142,30 @@ async def exchange_async(pool: redis.asyncio.ConnectionPool, commands: bytes, co
     finally:
         await pool.release(connection)
     return found
+
+
+def _connected(pool: redis.ConnectionPool) -> Any:
+    """Return a connection without bytes: the pool opens one again that has some, and here another one is opened."""
+    try:
+        return pool.get_connection()
+    except redis.ConnectionError as error:
+        if not _is_unready(error):
+            raise
+    return pool.get_connection()
+
+
+async def _connected_async(pool: redis.asyncio.ConnectionPool) -> Any:
+    try:
+        return await pool.get_connection()
+    except redis.ConnectionError as error:
+        if not _is_unready(error):
+            raise
+    return await pool.get_connection()
+
+
+def _is_unready(error: redis.ConnectionError) -> bool:
+    """Return whether a new connection has bytes at once: a message of the server, or a reply that nobody asked for."""
+    return type(error) is redis.ConnectionError and "not ready" in str(error)
 
 
 def _token() -> bytes:

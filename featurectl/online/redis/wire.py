@@ -78,6 +78,7 @@ class Sender:
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
         self._foreign: redis.ResponseError | None = None
+        self._has_failed = False
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +106,15 @@ class Sender:
 
     def _exchange(self, batch: CommandBatch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""
-        self._due.append(batch.rows)
-        self._connection.send(batch.data, batch.commands)
-        self._read_replies(1)
+        if self._has_failed:
+            return
+        try:
+            self._due.append(batch.rows)
+            self._connection.send(batch.data, batch.commands)
+            self._read_replies(1)
+        except BaseException:
+            self._has_failed = True
+            raise
 
     def _read_replies(self, leave: int) -> None:
         while len(self._due) > leave:
