@@ -129,7 +129,7 @@ def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     assert shop.result("models", "promote", "m@2")["promoted"]
 
 
-def test_a_rejected_version_holds_no_views_and_can_not_be_promoted_without_them(shop):
+def test_a_rejected_version_holds_no_views_and_needs_them_to_be_promoted(shop):
     shop.train(code=1, gates="min_auc: 0.99")
     shop.change(view="{name: good, expr: good * 2}, poor", gates="")
     shop.change(view="good, {name: poor, expr: poor * 2}")

@@ -48,7 +48,7 @@ def add_order(shop):
     (shop.root / "orders2.csv").write_text(f"{header}ana,2026-01-07,2026-01-07T11:00:00Z,9\n")
 
 
-def test_the_version_of_before_is_read_again_once_it_was_pushed_with_what_came_since(shop):
+def test_the_version_of_before_is_read_again_once_it_was_pushed(shop):
     assert shop.get() == (2, 1)
     add_order(shop)
     shop.apply(where=False)
@@ -63,7 +63,7 @@ def test_the_version_of_before_is_read_again_once_it_was_pushed_with_what_came_s
     assert "spend@2" in shop.run("clean", "--dry-run")
 
 
-def test_a_third_version_that_waits_leaves_readers_on_the_one_that_was_current_last(shop):
+def test_readers_wait_on_the_version_that_was_current_last(shop):
     shop.apply(where=False)
     shop.run("push", "spend")
     assert shop.get() == (1, 2)
@@ -73,7 +73,7 @@ def test_a_third_version_that_waits_leaves_readers_on_the_one_that_was_current_l
     assert shop.get() == (1, 2)
 
 
-def test_the_plan_says_what_goes_on_and_what_has_to_be_computed_after_a_clean(shop):
+def test_the_plan_says_what_goes_on_and_what_is_computed_after_a_clean(shop):
     shop.file.write_text(shop.original)
     assert "breaking  v2 -> v1, identical to v1, nothing is recomputed" in shop.run("plan")
     for folder in (shop.root / "off").rglob("v1"):

@@ -123,7 +123,12 @@ ILL_TYPED = [
     ("greatest()", "greatest()", "greatest takes 1 or more arguments, has 0", ""),
     ("9223372036854775808", "9223372036854775808", "does not fit 64 bits", "float64"),
     ("1e309", "1e309", "does not fit a float64", ""),
-    ("timestamp '2024-02-30'", "timestamp '2024-02-30'", "2024-02-30 does not exist: February", "2024-01-31"),
+    (
+        "timestamp '2024-02-30'",
+        "timestamp '2024-02-30'",
+        "2024-02-30 does not exist: February has 29 days",
+        "2024-01-31",
+    ),
     ("date '2024-2-1'", "date '2024-2-1'", "not a date: '2024-2-1'", "2024-01-31"),
     ("t - t2", "t - t2", "a duration can't be a value", "seconds_between"),
     ("null", "null", "this is always null, of no type", "cast(null"),

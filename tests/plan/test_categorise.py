@@ -309,7 +309,7 @@ def test_versions_go_on_after_a_removal_and_after_a_way_back():
     ]
 
 
-def test_a_change_that_is_reverted_goes_back_to_the_version_that_means_the_same():
+def test_a_reverted_change_goes_back_to_the_version_that_means_the_same():
     other = replace(DELAYS, closed="both")
     state = applied(plan_of(repo_of(CARRIER, ARRIVALS, other, LATEST, MODEL), state_of(*ALL)), state_of(*ALL))
     assert state.current("feature_view", "delays").version == 2
