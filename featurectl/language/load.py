@@ -42,7 +42,7 @@ from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.entity import EntityShape
 from featurectl.language.shapes.objects import LISTS
 from featurectl.language.shapes.pipelines import DeploymentShape, PipelineShape
-from featurectl.language.shapes.project import ProjectShape
+from featurectl.language.shapes.project import ProjectShape, is_pattern
 from featurectl.language.shapes.remainder import shape_of_remainder
 from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
@@ -173,7 +173,7 @@ def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
     if skipped:
         declared.report.note("FC362", _skipped_text(skipped), Place(PROJECT_FILE), note=_FILES_NOTE)
     for pattern in patterns:
-        if pattern != PROJECT_FILE and not any(matches(pattern, path) for path in found.files):
+        if is_pattern(pattern) and pattern != PROJECT_FILE and not any(matches(pattern, path) for path in found.files):
             note = f'"{pattern}/**" matches all files in that folder' if (root / pattern).is_dir() else ""
             message = f'"{pattern}" in files: matches no YAML file'
             declared.report.warning("FC363", message, Place(PROJECT_FILE), note=note)

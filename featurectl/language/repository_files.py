@@ -18,7 +18,7 @@ from typing import Final, Literal
 from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import WORDS
 from featurectl.core.nearest import nearest
-from featurectl.language.problems.report import Report
+from featurectl.language.problems.report import Report, TooManyProblemsError
 from featurectl.language.project_file import PROJECT_FILE, read_file, read_project
 from featurectl.language.shapes.objects import LISTS
 from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
@@ -94,21 +94,41 @@ def own_paths(root: Path) -> list[str]:
     """Return the paths of the files that a repository is read from, featurectl.yaml first."""
     _, patterns = read_project(root, Report())
     files = find_files(root, patterns).files
-    return [PROJECT_FILE, *(path for path in files if patterns or read_if_own(root, path, Report())[1] is not FOREIGN)]
+    return [PROJECT_FILE, *(path for path in files if patterns or not _is_foreign(root, path))]
+
+
+def _is_foreign(root: Path, path: str) -> bool:
+    try:
+        return read_if_own(root, path, Report())[1] is FOREIGN
+    except TooManyProblemsError:
+        return False
+
+
+def _words(text: str) -> list[str]:
+    """Return the words that stand as keys at the beginnings of lines; of UTF-16, read byte by byte, too."""
+    return _KEY.findall(text.replace("\0", "").lstrip("\xff\xfe\ufeff"))
 
 
 def has_foreign_key(text: str) -> bool:
     """Return whether a line of a text, which is not our YAML, begins with a key that is not ours."""
-    return any(word not in _OWN for word in _KEY.findall(text.replace("\0", "")))
+    return any(word not in _OWN for word in _words(text))
 
 
 def read_if_own(root: Path, path: str, report: Report) -> tuple[str | None, Node | Literal["foreign"] | None]:
     """Return a file's text and what it holds, None when it is empty or can't be read, `FOREIGN` without a key of ours.
 
     What is wrong with a file that is not foreign goes to the report.
+
+    Raises:
+        TooManyProblemsError: more is wrong with it than anybody reads.
     """
     found = Report()
-    text, node = read_file(root, path, found)
+    try:
+        text, node = read_file(root, path, found)
+    except TooManyProblemsError:
+        for problem in found.problems:
+            report.add(problem)
+        raise
     is_empty = node is None and not found.problems
     if text is not None and not is_empty and not _has_own_key(None if found.problems else node, text):
         return text, FOREIGN
@@ -185,7 +205,7 @@ def _has_own_key(node: Node | None, text: str) -> bool:
     (False, True, False)
     """
     if node is None:
-        return any(word in LISTS or _meant(word) for word in _KEY.findall(text.replace("\0", "")))
+        return any(word in LISTS or _meant(word) for word in _words(text))
     if isinstance(node, Fields):
         return any(key in _OWN or _declares(_meant(key), value) for key, value in node.nodes.items())
     if isinstance(node, Items):

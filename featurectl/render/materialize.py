@@ -27,7 +27,7 @@ _NARROW: Final = NarrowForm(left_out=("table", "rows read", "source up to"))
 def render_runs(runs: Sequence[ViewRun], *, quiet: bool = False) -> str:
     """Return a table of what was done, what was dropped, and the totals; nothing when all failed.
 
-    `quiet`: without notes on what is as it should be.
+    `quiet`: without notes on rows that equal each other, or that no time tells apart.
     """
     if not runs:
         return "No feature view is applied."
@@ -44,7 +44,7 @@ def render_runs(runs: Sequence[ViewRun], *, quiet: bool = False) -> str:
             if run.made
             else []
         )
-        notes = () if quiet else (*_notes(run), *run.notes)
+        notes = [*_notes(run), *([] if quiet or run.made is None else _of_doubles(run.made.doubles)), *run.notes]
         lines += [f"{run.label}: {in_one_line(note)}" for note in notes]
     return "\n".join([*lines, "", _totals(runs)])
 
@@ -77,7 +77,7 @@ def _notes(run: ViewRun) -> list[str]:
     older = [describe_history(made.older)] if made.older else []
     empty = [describe_empty(made.empty_parts)] if made.empty_parts else []
     fewer = [f"{counted(made.fewer_rows, 'row')} fewer than before"] if made.fewer_rows else []
-    return [*notes, *older, *fewer, *empty, *_of_doubles(made.doubles), *_of_gaps(made.gaps)]
+    return [*notes, *older, *fewer, *empty, *_of_gaps(made.gaps)]
 
 
 def _of_gaps(gaps: Sequence[tuple[datetime, datetime]]) -> list[str]:

@@ -103,9 +103,9 @@ def test_a_hundred_thousand_damaged_files_give_problems(originals, tmp_path, fir
 
 
 ENDLESS = {
-    "keys that stand twice": b"x:\n" + b"".join(b"  a: %d\n" % number for number in range(15_000)),
+    "keys that stand twice": b"models:\n" + b"".join(b"  a: %d\n" % number for number in range(15_000)),
     "keys that nobody knows": b"entities:\n  - {%s}\n" % b", ".join(b"key%d: 1" % number for number in range(15_000)),
-    "anchors": b"a: [" + b"&a 1," * 20_000 + b"]",
+    "anchors": b"models: [" + b"&a 1," * 20_000 + b"]",
     "a value cut at commas": b"sources: [{name: s, path: f(" + b"a, " * 100_000 + b")}]",
     "values cut at commas": b"sources: [{" + b"name: f(a, b, " * 25_000 + b"}]",
     "errors in one line": b"alerts: [" + b"{name: a, when: x}," * 10_000 + b"]",

@@ -135,8 +135,17 @@ class ProjectShape(ObjectShape):
     def check_keys(self, report: Report) -> None:
         """A pattern stays below the root."""
         for node in listed_names(self.fields, "files"):
-            parts = node.text.split("/")
-            if ".." in parts or "" in parts or "\\" in node.text:
+            if not is_pattern(node.text):
                 message = f'"{node.text}" is not a pattern of files'
                 note = 'a pattern is relative to the repository, with / between its parts and without ..: "features/**"'
                 report.error("FC104", message, node.span.place, note=note)
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a text is a pattern of files below the root.
+
+    >>> [is_pattern(text) for text in ("views/**", "../x.yaml", "/srv/x.yaml", "views/")]
+    [True, False, False, False]
+    """
+    parts = text.split("/")
+    return ".." not in parts and "" not in parts and "\\" not in text
