@@ -72,4 +72,4 @@ def test_a_removed_stream_leaves_nothing_that_is_not_asked_for(tmp_path, capsys,
     assert not swipes.logged_in("off")
     swipes.apply(OBJECTS, "others")  # it begins anew: what the topic has is taken again
     assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
-    assert swipes.values(view="spend@2") == {"amount_sum_1h": 102.0, "amount_count_1h": 3}
+    assert swipes.values(view="spend@1") == {"amount_sum_1h": 102.0, "amount_count_1h": 3}
