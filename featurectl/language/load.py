@@ -172,7 +172,7 @@ def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
         declared.report.problems[at] = replace(problem, notes=(*problem.notes, note))
     if skipped:
         declared.report.note("FC362", _skipped_text(skipped), Place(PROJECT_FILE), note=_FILES_NOTE)
-    for pattern in patterns:
+    for pattern in patterns if found.files else ():  # without any file, that nothing is declared says it
         if is_pattern(pattern) and pattern != PROJECT_FILE and not any(matches(pattern, path) for path in found.files):
             note = f'"{pattern}/**" matches all files in that folder' if (root / pattern).is_dir() else ""
             message = f'"{pattern}" in files: matches no YAML file'

@@ -26,7 +26,7 @@ from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 DATA_FOLDER: Final = "data"
 RENDERED_FOLDER: Final = "deploy"  # what `pipeline render` and `deployment render` write is YAML, too
 LEFT_OUT: Final = (DATA_FOLDER, RENDERED_FOLDER)
-DEFAULT_PATTERN: Final = "features/**"  # what is suggested while a repository has no file of its own yet
+DEFAULT_PATTERNS: Final = ("features.yaml", "features/**")  # suggested while a repository has no file of its own yet
 
 _TOOL_FOLDERS: Final = frozenset({"mlruns", "node_modules", "site-packages"})
 _TOOL_FILES: Final = frozenset({"dbt_project.yml", "Chart.yaml", "pyvenv.cfg"})  # make their folder a tool's
@@ -249,7 +249,7 @@ def patterns_of(own: Iterable[str], others: Iterable[str]) -> list[str]:
     >>> patterns_of(["a.yaml", "views/b.yaml", "views/c/d.yaml", "m/e.yaml"], ["m/x.yaml", "dbt/y.yaml"])
     ['a.yaml', 'm/e.yaml', 'views/**']
     >>> patterns_of([], ["dvc.yaml"])
-    ['features/**']
+    ['features.yaml', 'features/**']
     """
     mixed = {"/".join(parts[:end]) for parts in (path.split("/") for path in others) for end in range(1, len(parts))}
     found = set()
@@ -258,7 +258,7 @@ def patterns_of(own: Iterable[str], others: Iterable[str]) -> list[str]:
         folders = ("/".join(parts[:end]) for end in range(1, len(parts)))
         whole = next((folder for folder in folders if folder not in mixed), None)
         found.add(path if whole is None else f"{whole}/{_ANY}")
-    return sorted(found) or [DEFAULT_PATTERN]
+    return sorted(found) or [*DEFAULT_PATTERNS]
 
 
 def files_line(patterns: Iterable[str]) -> str:
