@@ -155,7 +155,7 @@ def test_requests_of_an_event_loop_get_no_answers_of_each_other(store: Meddled, 
             while len(right) < 40 and not (fault == "dropped" and store.faults - before > 5):
                 right.append(await burst())
             assert store.faults > before
-            assert {*right} != {0}
+            assert {*right} != {0} or fault == "dropped"  # by chance all bursts may lack a reply
             assert {*right} == {BURST} or fault not in HARMLESS
             store.meddle("")
             for _ in range(3):  # what was on its way
