@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 _PAIR: Final = re.compile(r"[?&;]([^=&;?#\s]+)=([^&;#\s]*)")
+_FRAGMENT: Final = re.compile(r"\?[^#\s]*#(\S+)")  # behind a query: a file's name may hold a #
+_WITHIN: Final = re.compile(r"[?&;#][\w.-]+=")
 
 _COMMON: Final = (
     "application_name charset client_encoding connect_timeout database db encoding fallback_application_name host mode "
@@ -70,13 +73,21 @@ def allowed_parameters(scheme: str) -> frozenset[str]:
 def unknown_parameters(url: str) -> Iterator[tuple[str, str]]:
     """Yield the parameters of a URL, each with its value, that may be secrets: those with a value that is not empty.
 
+    What stands behind a `#` is one: drivers read it as part of the last value. So is a parameter within a value.
+
     >>> list(unknown_parameters("snowflake://ana@acct/shop?warehouse=w&passcode=123456&token="))
     [('passcode', '123456')]
+    >>> list(unknown_parameters("postgresql://h/db?sslmode=disable#password=x"))
+    [('#', 'password=x')]
+    >>> list(unknown_parameters("snowflake://ana@acct?role=r%26passcode=123456"))
+    [('role', 'r%26passcode=123456')]
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
         return
     allowed = allowed_parameters(re.split(r"[^a-zA-Z0-9+.-]", scheme)[-1])
     for name, value in _PAIR.findall(rest):
-        if value and name.lower() not in allowed:
+        if value and (name.lower() not in allowed or _WITHIN.search(unquote(value))):
             yield name, value
+    if (fragment := _FRAGMENT.search(rest)) is not None:
+        yield "#", fragment[1]

@@ -121,9 +121,10 @@ def hide_passwords(line: str) -> str:
     line = _hide_notifiers(line)
     line = _OPTION.sub(lambda found: found[1] + _stars(found[2]), line)
     without = _QUERY_WORD.sub(lambda found: found[1] + _stars(found[2]), line)  # such a value may hold an `@`
-    if "://" in without:
-        without = _TOKEN.sub(_hide_parameters, without)
-    return _TOKEN.sub(_hide_login, without) if "@" in without else without
+    parameters = _TOKEN.sub(_hide_parameters, without) if "://" in without else without
+    logins = _TOKEN.sub(_hide_login, without) if "@" in without else without
+    # Each is looked for in the whole line: a password may hold a `?` and a `#`, and a parameter an `@`.
+    return "".join("*" if "*" in pair else pair[0] for pair in zip(parameters, logins, strict=True))
 
 
 def _hide_notifiers(line: str) -> str:
@@ -147,7 +148,8 @@ def _hide_parameters(token: re.Match[str]) -> str:
         return text
     for name, value in unknown_parameters(text):
         written = value if _VARIABLE.fullmatch(value) else value.rstrip("'\"},]")
-        text = text.replace(f"{name}={written}", f"{name}={_stars(written)}")
+        mark = name if name == "#" else f"{name}="
+        text = text.replace(f"{mark}{written}", f"{mark}{_stars(written)}")
     return text
 
 
