@@ -11,8 +11,11 @@ from typing import Final
 from urllib.parse import unquote
 
 _PAIR: Final = re.compile(r"[?&;]([^=&;?#\s]+)=([^&;#\s]*)")
-_FRAGMENT: Final = re.compile(r"\?[^#\s]*#(\S+)")  # behind a query: a file's name may hold a #
+_FRAGMENT: Final = re.compile(r"#(\S+)")
+_FILES: Final = ("sqlite", "duckdb")  # whose names may hold a #
 _WITHIN: Final = re.compile(r"[?&;#][\w.-]+=")
+_BARE: Final = re.compile(r"[?&;]([^=&;?#\s]+)(?=[&;#]|$)")  # a part of a query without a `=`, or with an encoded one
+_BEHIND_SPACE: Final = re.compile(r"\s([\w.-]+)=(\S+)")
 
 _COMMON: Final = (
     "application_name charset client_encoding connect_timeout database db encoding fallback_application_name host mode "
@@ -79,6 +82,8 @@ def unknown_parameters(url: str) -> Iterator[tuple[str, str]]:
     [('passcode', '123456')]
     >>> list(unknown_parameters("postgresql://h/db?sslmode=disable#password=x"))
     [('#', 'password=x')]
+    >>> list(unknown_parameters("postgresql://h/db?password%3Dx")), list(unknown_parameters("sqlite:///a#b.db"))
+    ([('?', 'password%3Dx')], [])
     >>> list(unknown_parameters("snowflake://ana@acct?role=r%26passcode=123456"))
     [('role', 'r%26passcode=123456')]
     """
@@ -89,5 +94,9 @@ def unknown_parameters(url: str) -> Iterator[tuple[str, str]]:
     for name, value in _PAIR.findall(rest):
         if value and (name.lower() not in allowed or _WITHIN.search(unquote(value))):
             yield name, value
-    if (fragment := _FRAGMENT.search(rest)) is not None:
+    is_file = re.split(r"[^a-zA-Z0-9+.-]", scheme)[-1].lower().startswith(_FILES)
+    if (fragment := _FRAGMENT.search(rest.partition("?")[2] if is_file else rest)) is not None:
         yield "#", fragment[1]
+    query = rest.partition("?")[1] + rest.partition("?")[2].partition("#")[0]
+    yield from (("?", part) for part in _BARE.findall(query))
+    yield from _BEHIND_SPACE.findall(rest)

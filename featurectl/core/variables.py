@@ -19,8 +19,10 @@ _NAMES = (
 _BARE_LOGIN = re.compile(r"[A-Za-z0-9._%+-]*:(?=[^/@\s]*@)")  # `user:password@` of an address without its scheme
 _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may be shown of it
 _TOKEN = re.compile(r"\S+")
-_LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*:")
-_QUERY_WORD = re.compile(rf"([?&]{_NAMES}=)((?:\$\{{[^}}\s]*\}}|[^&\s'\"}}])+)", re.IGNORECASE)
+_LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*?(?::|%3a)", re.IGNORECASE)
+_QUERY_WORD = re.compile(
+    rf"((?:[?&]|(?<![^\s'\"{{,]))[\w.-]{{0,30}}{_NAMES}=)((?:\$\{{[^}}\s]*\}}|[^&\s'\"}}])+)", re.IGNORECASE
+)
 _NOTIFIER = re.compile(r"\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*(?:[!&]\S*\s+)*")
 _QUOTED = r"\"(?:[^\"\\]|\\.)*|'(?:[^']|'')*"  # to the closing quote, which is not among it, or the end of the line
 _IN_BLOCK = re.compile(rf"{_QUOTED}|(?:(?!\s#)[^\n])*")
@@ -89,7 +91,9 @@ def has_password(text: str) -> bool:
     (True, True)
     """
     filled = _VARIABLE.sub(lambda variable: variable["default"] or "", text)
-    login = re.search(r"://[^:/@?#]*:", filled) if "://" in filled else _BARE_LOGIN.match(filled)
+    login = (
+        re.search(r"://[^:/@?#]*?(?::|%3a)", filled, re.IGNORECASE) if "://" in filled else _BARE_LOGIN.match(filled)
+    )
     return (login is not None and login.end() < filled.rfind("@")) or bool(secret_parameter(text))
 
 
@@ -148,7 +152,7 @@ def _hide_parameters(token: re.Match[str]) -> str:
         return text
     for name, value in unknown_parameters(text):
         written = value if _VARIABLE.fullmatch(value) else value.rstrip("'\"},]")
-        mark = name if name == "#" else f"{name}="
+        mark = {"#": "#", "?": ""}.get(name, f"{name}=")
         text = text.replace(f"{mark}{written}", f"{mark}{_stars(written)}")
     return text
 
