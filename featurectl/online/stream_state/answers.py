@@ -37,13 +37,14 @@ class StreamViewReader:
 
     def __init__(self, view: FeatureView, online: OnlineView, layout: ListLayout) -> None:
         self._view, self._online, self._layout = view, online, layout
-        self._lists = ListReader(view.features, layout)
+        keeps_nan = view.source.nan == "keep"
+        self._lists = ListReader(view.features, layout, keeps_nan=keeps_nan)
         self.lacking = _lacking(view, layout)
         self._has_all = not self.lacking
         self._is_plain = self._has_all and not filled_within_ttl(view)
         self._joined = None
         if self._is_plain and JoinedReader.knows(view.features, layout):
-            self._joined = JoinedReader(view.features, layout)
+            self._joined = JoinedReader(view.features, layout, keeps_nan=keeps_nan)
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 

@@ -138,10 +138,10 @@ AT_ONCE: Final[Mapping[str, Callable[[JoinedCells], Sequence[object]]]] = {
 
 
 class JoinedReader:
-    """Answers the features of a view from many lists of one layout."""
+    """Answers the features of a view from many lists of one layout, with null for what `ListReader` has null."""
 
-    def __init__(self, features: Sequence[Feature], layout: ListLayout) -> None:
-        self._layout, self._features = layout, features
+    def __init__(self, features: Sequence[Feature], layout: ListLayout, *, keeps_nan: bool = True) -> None:
+        self._layout, self._features, self._keeps_nan = layout, features, keeps_nan
         places = {name: i for i, name in enumerate(layout.inputs)}
         self._columns = {f.column: places[f.column] for f in features if f.column is not None}
         self._windows = dict.fromkeys((f.window_us or 0, f.offset_us) for f in features)
@@ -220,7 +220,10 @@ class JoinedReader:
                 continue
             if feature.column not in cells:
                 cells[feature.column] = JoinedCells(rows.columns[self._columns[feature.column]], lo, hi)
-            found[feature.name] = _values(feature, cells[feature.column])
+            values = _values(feature, cells[feature.column])
+            if feature.dtype == FLOAT64 and not self._keeps_nan:
+                values = [value if isinstance(value, float) and math.isfinite(value) else None for value in values]
+            found[feature.name] = values
 
 
 def _values(feature: Feature, cells: JoinedCells) -> Sequence[object]:

@@ -51,10 +51,13 @@ class ListAnswer(NamedTuple):
 
 
 class ListReader:
-    """Answers the features of a view from lists of one layout; those that the layout does not have are left out."""
+    """Answers the features of a view from lists of one layout; those that the layout does not have are left out.
 
-    def __init__(self, features: Sequence[Feature], layout: ListLayout) -> None:
-        self._layout = layout
+    A float that is not finite, such as a sum that overflows, is null unless the view's source keeps them (`keeps_nan`).
+    """
+
+    def __init__(self, features: Sequence[Feature], layout: ListLayout, *, keeps_nan: bool = True) -> None:
+        self._layout, self._keeps_nan = layout, keeps_nan
         self._features = [feature for feature in features if layout.has(feature)]
         self._places = {name: i for i, name in enumerate(layout.inputs)}
         self._groups: dict[tuple[int | None, int], list[_Asked]] = {}
@@ -126,7 +129,9 @@ class ListReader:
         for (window_us, offset_us), asked in self._groups.items():
             window = self._window(rows, head, window_us, time_us - offset_us)
             for each in asked:
-                found_values[each.name] = window.value(each)
+                value = window.value(each)
+                is_lost = type(value) is float and not (self._keeps_nan or math.isfinite(value))
+                found_values[each.name] = None if is_lost else value
         values = {feature.name: found_values[feature.name] for feature in self._features}
         return ListAnswer(values, event_us, available_us, head.lifetime is not None or head.tiles.height > 0)
 

@@ -58,6 +58,17 @@ def test_an_event_view_answers_as_of_the_register():
     assert (answer.event_time, answer.age_us) == (from_us(ASOF - 5_000_000), 5_500_000)
 
 
+@pytest.mark.parametrize(("nan", "mean"), [("null", None), ("keep", float("inf"))])
+def test_a_sum_that_overflows_is_null_unless_the_source_keeps_what_is_not_finite(nan, mean):
+    view = replace(EVENTS, source=replace(STREAM, nan=nan))
+    reader, found = reader_of(view), list_of(view, (9_000_000, (1e308, True)), (5_000_000, (1e308, None)))
+    assert reader.answer(found, ASOF, NOW).values["arr_delay_mean_7d"].value == mean
+    alone, together = reader.values(found, ASOF), reader.values_of_many([found] * 8, ASOF)
+    assert alone is not None
+    assert mean in alone.values
+    assert together == [alone] * 8
+
+
 def test_an_entity_without_a_list_has_no_events():
     answer = reader_of(EVENTS).answer(EntityList(elements=[], marks=None), ASOF, NOW)
     assert shown(answer)["count_1d"] == (0, "NOT_FOUND", False)
