@@ -29,6 +29,7 @@ _ALLOW_HTTP: Final = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP",
 _YES: Final = ("1", "true", "on", "yes", "y")
 _COLOR: Final = re.compile("\x1b\\[[0-9;]*m")
 _BRANCH: Final = re.compile(r"(?<!\s)\s*↳\s*")
+_POLARS_HINT: Final = " (set POLARS_VERBOSE=1 to see full path)"
 _LONGEST: Final = 500  # characters of a reason
 _MESSAGE: Final = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 _CODE: Final = re.compile(r"<Code>(.*?)</Code>", re.DOTALL)
@@ -91,8 +92,8 @@ def is_unanswered(error: Exception) -> bool:
 
 
 def _plain(error: Exception) -> str:
-    """Return a failure's words; deltalake draws what lies behind it as a tree in color."""
-    return _BRANCH.sub(": ", _COLOR.sub("", str(error))).strip()
+    """Return a failure's words; deltalake draws what lies behind it as a tree in color, Polars gives a hint of its own."""
+    return _BRANCH.sub(": ", _COLOR.sub("", str(error))).replace(_POLARS_HINT, "").strip()
 
 
 def refusal_of(error: Exception) -> str:
@@ -110,8 +111,8 @@ def refusal_of(error: Exception) -> str:
     'http://h answers 403 Forbidden'
     >>> refusal_of(OSError("Error performing GET http://ana:p'w@h/b in 2ms - HTTP error: error sending request"))
     'no answer from http://h'
-    >>> refusal_of(OSError("schema mismatch"))
-    'schema mismatch'
+    >>> refusal_of(OSError("no such file: v1/part.parquet (set POLARS_VERBOSE=1 to see full path)"))
+    'no such file: v1/part.parquet'
     """
     return without_secrets(_reason(error))
 

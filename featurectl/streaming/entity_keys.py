@@ -53,4 +53,4 @@ class LongKeys:
 
 
 def _too_long(size: int) -> str:
-    return f"the key of its entity has {size:,} bytes, and stores take {MOST_KEY_BYTES:,}"
+    return f"the key of its entity takes {size:,} bytes in a store, {MOST_KEY_BYTES:,} are allowed"

@@ -100,7 +100,7 @@ def test_a_key_that_is_too_long_is_rejected_and_stops_no_other(stage_at: Callabl
     assert stage.step() == 5
     stage.step(seconds=9)
     assert (stage.worker.counts.logged, stage.worker.counts.reasons) == (5, {"value": 2})
-    why = "the key of its entity has {} bytes, and stores take 1,024"
+    why = "the key of its entity takes {} bytes in a store, 1,024 are allowed"
     assert rejected(stage) == [(why.format("12,007"), "card"), (why.format("1,025"), "card")]
     assert stage.elements("spend@1") == 2
     assert stage.elements("spend@1", b"s1018:" + b"y" * 1_018) == 1

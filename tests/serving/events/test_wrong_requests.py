@@ -36,7 +36,7 @@ def client(shop: EventShop) -> Iterator[TestClient]:
         ({"at": "yesterday"}, "at", "'yesterday' is no timestamp"),
         ({"amount": 1_001}, "amount", "fails the check amount between -1000 and 1000"),
         ({"card": None}, "card", "fails the check card not_null"),
-        ({"card": "x" * 9_000}, "card", "the key of its entity has 9,006 bytes, and stores take 1,024"),
+        ({"card": "x" * 9_000}, "card", "the key of its entity takes 9,006 bytes in a store, 1,024 are allowed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
