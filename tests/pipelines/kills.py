@@ -46,11 +46,12 @@ def kill_and_resume(root: Path, count: int, *, rough: bool = False) -> int:
             path.unlink()
         for name in NEEDS:
             (root / f"{name}.do").write_text(f"sleep:{chance.uniform(0.0, 0.4):.2f}")
-        again = "begin"
+        again, old = "begin", set[Path]()
         while True:
+            old = _folders(root) if again == "begin" else old
             wait = chance.uniform(0.0, 1.2) if kills < count else 600.0
             before = Counter(names(root / "begun"))
-            succeeded = succeeded_stages(root) if again == "resume" else set()
+            succeeded = succeeded_stages(_folders(root) - old)
             code, was_killed = _run(root, again, wait, guards)
             begun = Counter(names(root / "begun"))
             assert {name for name in succeeded if begun[name] != before[name]} == set()
@@ -86,17 +87,18 @@ class _Guards:
                 self.killed += 1
 
 
-def succeeded_stages(root: Path) -> set[str]:
-    """Return the stages of which a file says that they have ended well, in the runs since the last that did."""
-    folders = sorted(path for path in (root / ".featurectl/pipelines/dev/p").glob("*") if path.is_dir())
+def _folders(root: Path) -> set[Path]:
+    return {path for path in (root / ".featurectl/pipelines/dev/p").glob("*") if path.is_dir()}
+
+
+def succeeded_stages(folders: set[Path]) -> set[str]:
+    """Return the stages of which a file says that they have ended well, in the folders of a run and of its resumes."""
     done: set[str] = set()
     for folder in folders:
         well = {path.name.removesuffix(".exit") for path in folder.glob("*.exit") if path.read_text() == "0\n"}
-        of_run = {name.split(".")[0] for name in well if name.count(".") == 1}
-        of_run |= {name.split(".")[0] for name in well if name.endswith(".1") and f"{name[:-2]}.2" in well}
-        done = set() if done >= set(NEEDS) else done
-        done |= of_run
-    return set() if done >= set(NEEDS) else done
+        done |= {name.split(".")[0] for name in well if name.count(".") == 1}
+        done |= {name.split(".")[0] for name in well if name.endswith(".1") and f"{name[:-2]}.2" in well}
+    return done
 
 
 def _run(root: Path, again: str, wait_s: float, guards: _Guards | None) -> tuple[int, bool]:
