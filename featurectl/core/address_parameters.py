@@ -34,8 +34,9 @@ _BY_SCHEME: Final[Mapping[str, str]] = {
     "duckdb": "access_mode memory_limit threads",
     "snowflake": "account authenticator client_session_keep_alive insecure_mode login_timeout network_timeout "
     "ocsp_fail_open private_key_file query_tag region role warehouse",
-    "bigquery": "arraysize credentials credentials_path default_query_job_config.maximum_bytes_billed endpoint "
-    "list_tables_page_size location maximum_bytes_billed priority project user_supplied_client",
+    "bigquery": "arraysize credentials credentials_path default_query_job_config.maximum_bytes_billed endpoint labels "
+    "list_tables_page_size location maximum_bytes_billed priority project storage_endpoint "
+    "use_query_cache user_supplied_client",
     "mssql": "applicationintent appname driver encrypt multisubnetfailover tds_version trusted_connection "
     "trustservercertificate",
     "oracle": "encoding events service_name threaded",

@@ -92,7 +92,7 @@ def is_unanswered(error: Exception) -> bool:
 
 
 def _plain(error: Exception) -> str:
-    """Return a failure's words; deltalake draws what lies behind it as a tree in color, Polars gives a hint of its own."""
+    """Return a failure's words; deltalake draws its cause as a tree in color, Polars has a hint of its own."""
     return _BRANCH.sub(": ", _COLOR.sub("", str(error))).replace(_POLARS_HINT, "").strip()
 
 

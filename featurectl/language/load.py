@@ -52,6 +52,7 @@ from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 from featurectl.language.syntax.place import Place
 
 NOTHING_DECLARED: Final = "FC203"
+USELESS_PATTERN: Final = "FC363"
 _MOST_NAMED: Final = 5  # files without a key of ours
 _FILES_NOTE: Final = "`files:` in featurectl.yaml can list the files that are read"
 # Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
@@ -114,7 +115,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     with _problems_of_tests(declared):
         resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
     _resolve_operations(files, resolve)
-    if not any(files.shapes.values()) and not declared.report.problems:
+    if not any(files.shapes.values()) and all(item.severity != "error" for item in declared.report.problems):
         message = "nothing is declared: no entity, source, feature view or model in any file"
         declared.report.error(NOTHING_DECLARED, message, Place(PROJECT_FILE))
 
@@ -172,11 +173,11 @@ def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
         declared.report.problems[at] = replace(problem, notes=(*problem.notes, note))
     if skipped:
         declared.report.note("FC362", _skipped_text(skipped), Place(PROJECT_FILE), note=_FILES_NOTE)
-    for pattern in patterns if found.files else ():  # without any file, that nothing is declared says it
+    for pattern in patterns:
         if is_pattern(pattern) and pattern != PROJECT_FILE and not any(matches(pattern, path) for path in found.files):
             note = f'"{pattern}/**" matches all files in that folder' if (root / pattern).is_dir() else ""
             message = f'"{pattern}" in files: matches no YAML file'
-            declared.report.warning("FC363", message, Place(PROJECT_FILE), note=note)
+            declared.report.warning(USELESS_PATTERN, message, Place(PROJECT_FILE), note=note)
 
 
 def _skipped_text(paths: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.offline.open_plain_files import open_loose
+from featurectl.registry.state import ModelVersion
 
 _PROBE: Final = "models/none"  # a file that is not there
 _WHERE: Final = "it lies below the `offline` location of the environment"
@@ -53,6 +54,22 @@ def write_artifact(location: str, model: str, kind: str, content: bytes) -> Arti
     except StoreError as error:
         raise _of_artifact(error) from error
     return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)
+
+
+def check_files_of(location: str, version: ModelVersion) -> None:
+    """Check that the files are there by which a version is scored and served.
+
+    Raises:
+        DataError: FC512, one is gone or is another.
+        StoreError: the store can't be read now.
+    """
+    for path, sha256 in (
+        (version.artifact, version.artifact_sha256),
+        (version.onnx, version.onnx_sha256),
+        (version.golden, version.golden_sha256),
+    ):
+        if path:
+            read_artifact(location, path, sha256)
 
 
 def read_artifact(location: str, path: str, sha256: str) -> bytes:

@@ -11,7 +11,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 from featurectl.language.definitions.alerts import LOGGED_METRICS
-from featurectl.language.load import NOTHING_DECLARED, load_repo
+from featurectl.language.load import NOTHING_DECLARED, USELESS_PATTERN, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.project_file import PROJECT_FILE
 from featurectl.language.typing.sources import dates_note, known_at_event
@@ -49,7 +49,8 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
         UsageError: there is no such environment.
     """
     repo = load_repo(root, _schemas(root) if data else None)
-    if repo.files == (PROJECT_FILE,):  # as `init --template empty` leaves it: right, as far as it goes
+    is_chosen = any(problem.code == USELESS_PATTERN for problem in repo.problems)
+    if repo.files == (PROJECT_FILE,) and not is_chosen:  # as `init --template empty` leaves it: right so far
         mild = [replace(p, severity="warning") if p.code == NOTHING_DECLARED else p for p in repo.problems]
         repo = replace(repo, problems=tuple(mild))
     problems = [*repo.problems, *_not_run(repo, env), *_missing_estimators(repo), *_unlogged_alerts(repo, env)]

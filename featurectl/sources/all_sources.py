@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import PlanError, StoreError
+from featurectl.core.errors import DataError, PlanError, StoreError
 from featurectl.core.variables import expand
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
@@ -75,7 +75,11 @@ def _file_kind(
             return
         for file in files[:_MOST_TEXTS]:
             shown = file.relative_to(root) if file.is_relative_to(root) else file
-            check_text(file, source, f"source {source.name}, file {shown}")
+            where = f"source {source.name}, file {shown}"
+            try:
+                check_text(file, source, where)
+            except OSError as error:
+                raise DataError(f"{where} can't be read: {error.strerror}", code="FC502") from error
 
     def look(source: Source, root: Path) -> bool:
         from featurectl.sources.paths import source_files

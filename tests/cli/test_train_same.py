@@ -57,6 +57,14 @@ def test_what_is_made_of_anything_else_is_another_version(shop, other):
     assert (shop.json("train", "m")["version"], versions_of(shop)) == (2, [2, 1])
 
 
+def test_a_version_without_one_of_its_files_is_trained_again(shop):
+    shop.make()
+    shop.run("train", "m")
+    [onnx] = shop.root.rglob("*.onnx")
+    onnx.unlink()
+    assert (shop.json("train", "m")["version"], versions_of(shop)) == (2, [2, 1])
+
+
 def gates(most):
     return ("owner: ana", f"owner: ana\n    gates: {{max_auc: {most}}}")
 
@@ -79,10 +87,12 @@ def test_the_gates_of_now_are_asked_of_a_version_that_is_the_same(shop):
 
 
 @pytest.mark.long
-def test_code_of_ones_own_is_looked_at(shop):
+def test_code_of_ones_own_is_looked_at(shop, monkeypatch):
     run = shlex.join([sys.executable, "fit.py"])
     (shop.root / "fit.py").write_text(f"import part\n{SCRIPT}")
     (shop.root / "part.py").write_text("")
+    (shop.root / "packages" / "nameless-1.0.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(shop.root / "packages")
     shop.make(LIGHTGBM.replace("estimator: lightgbm.LGBMClassifier", f"run: {json.dumps(run)}"))
     for part, count in [("", 1), ("", 1), ("SEED = 1\n", 2), ("SEED = 1\n", 2)]:
         (shop.root / "part.py").write_text(part)

@@ -109,6 +109,14 @@ def test_files_decides_alone(tmp_path):
     assert found("x", "nothing/**") == []
 
 
+@pytest.mark.parametrize("pattern", ["E.yaml", "[a-", "views/**"])
+def test_patterns_that_match_nothing_at_all_are_named(pattern, tmp_path, capsys):
+    load(tmp_path, {"featurectl.yaml": f"{PROJECT}files: [{json.dumps(pattern)}]\n", "e.yaml": BASE})
+    assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 1
+    said = "".join(capsys.readouterr())
+    assert f'"{pattern}" in files: matches no YAML file' in said
+
+
 def test_what_a_line_of_files_matches_is_what_it_was_made_of(tmp_path):
     names = ["a.yaml", "m/e.yaml", "m/x.yaml", "v/b.yaml", "v/c/d.yaml", "w/o/p.yaml", "w/q.yaml"]
     for name in names:

@@ -41,6 +41,11 @@ def test_an_answer_that_the_parser_gives_up_is_told_as_no_redis(error):
         raise error
 
 
+def test_a_host_of_a_name_that_none_has_is_told_as_not_reached():
+    with closing(open_online("redis://a..b:6379")) as store, pytest.raises(StoreError, match="no host has such a name"):
+        store.count(OF)
+
+
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, OverflowError])
 def test_what_fails_of_a_push_itself_is_told_as_it_is(redis_url, error):
     """Frames are made while others are on their way: their failures are none of the store."""

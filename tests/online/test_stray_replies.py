@@ -245,6 +245,7 @@ def test_the_claim_of_a_request_is_known_again(single: Meddled):
     source = StreamSource(project="p", env="dev", source="s")
     with closing(RedisRequestKeys(single.url, "x", ANSWER_S)) as keys:
         single.meddle("surplus", share=0.05)
+        before, known = single.faults, 0
         for number in range(60):
             key = request_key(f"n{number}", b"body")
             try:
@@ -254,7 +255,10 @@ def test_the_claim_of_a_request_is_known_again(single: Meddled):
             except StoreError:
                 continue
             assert (claim.status, again.status, again.events) == ("new", "done", number)
+            known += 1
         single.meddle("")
+    assert known
+    assert single.faults > before
 
 
 def test_one_module_alone_sends_to_connections_and_reads_from_them():

@@ -6,6 +6,7 @@ import gzip
 import sys
 import zlib
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,16 @@ def test_a_cell_that_is_too_long_is_refused_with_its_file_and_line(tmp_path, pla
         with pytest.raises(DataError, match=where) as caught:
             read()
         assert caught.value.code == "FC502"
+
+
+def test_a_file_that_can_not_be_opened_is_told_as_the_sources(tmp_path, monkeypatch):
+    def refuse(self, *_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    (tmp_path / "rows.csv").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"source orders, file rows\.csv can't be read: .*Permission denied"):
+        check_there(source("csv"), tmp_path)
 
 
 @pytest.mark.parametrize("level", range(10))

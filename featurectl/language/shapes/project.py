@@ -137,15 +137,14 @@ class ProjectShape(ObjectShape):
         for node in listed_names(self.fields, "files"):
             if not is_pattern(node.text):
                 message = f'"{node.text}" is not a pattern of files'
-                note = 'a pattern is relative to the repository, with / between its parts and without ..: "features/**"'
+                note = 'a pattern is relative to the repository, with / between its parts, none . or ..: "features/**"'
                 report.error("FC104", message, node.span.place, note=note)
 
 
 def is_pattern(text: str) -> bool:
     """Return whether a text is a pattern of files below the root.
 
-    >>> [is_pattern(text) for text in ("views/**", "../x.yaml", "/srv/x.yaml", "views/")]
-    [True, False, False, False]
+    >>> [is_pattern(text) for text in ("views/**", "../x.yaml", "./x.yaml", "/srv/x.yaml", "views/")]
+    [True, False, False, False, False]
     """
-    parts = text.split("/")
-    return ".." not in parts and "" not in parts and "\\" not in text
+    return {"", ".", ".."}.isdisjoint(text.split("/")) and "\\" not in text

@@ -31,6 +31,8 @@ def parsing() -> Iterator[None]:
     try:
         yield
     except _NO_ANSWERS as error:
+        if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):  # as it connects
+            raise redis.ConnectionError(f"no host has such a name: {error}") from error
         raise redis.InvalidResponse(f"the client can't read a reply ({type(error).__name__})") from error
     except AttributeError as error:
         if error.name != "get":  # what the client looks for in the answer to HELLO

@@ -9,7 +9,7 @@ from datetime import datetime
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import plural
-from featurectl.models.artifact import read_artifact
+from featurectl.models.artifact import check_files_of
 from featurectl.models.gates.evaluate import failed_gates
 from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.bind import bind_model_version
@@ -166,10 +166,7 @@ def roll_back(workspace: Workspace, state: State, model: str, actor: Actor) -> R
 
 def check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:
     """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
-    files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
-    for path, sha256 in (*files, (version.golden, version.golden_sha256)):
-        if path:
-            read_artifact(context.location, path, sha256)
+    check_files_of(context.location, version)
     bind_model_version(context.state, context.offline, version, at)
 
 

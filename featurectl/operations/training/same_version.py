@@ -23,7 +23,7 @@ import polars as pl
 from featurectl.core.errors import DataError, UsageError
 from featurectl.identity.facts.models import model_facts, model_metadata
 from featurectl.language.definitions.model import Model, Trainer
-from featurectl.models.artifact import read_artifact
+from featurectl.models.artifact import check_files_of
 from featurectl.models.split import Examples
 from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.champion import EvaluationContext, current_champion
@@ -82,7 +82,7 @@ def find_same(digest: str, model: str, context: EvaluationContext) -> ModelVersi
     if run_id_of(context.workspace.environ) and newest_usable(state, model).version != same.version:
         return None
     try:
-        read_artifact(context.location, same.artifact, same.artifact_sha256)
+        check_files_of(context.location, same)
         gates = check_gates(same, context)
     except (DataError, UsageError):
         return None
@@ -108,7 +108,7 @@ def _digest(examples: Examples, sample: float) -> list[object]:
 def _libraries(trainer: Trainer, *, whole: bool) -> dict[str, str]:
     """Return versions of what an estimator needs; of everything that is installed where code of one's own trains."""
     if whole:
-        installed = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+        installed = {name: item.version for item in metadata.distributions() if (name := item.metadata["Name"])}
         return library_versions() | installed
     names = (*LIBRARIES, *trainer_libraries(trainer), *(name for top in _CONVERTERS for name in distributions_of(top)))
     return library_versions(tuple(dict.fromkeys(names)))
