@@ -114,10 +114,10 @@ class OfflineTable(Protocol):
         """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
     def check_files(self) -> None:
-        """Check that the files of the newest version are there, without reading them.
+        """Check that the files of the newest version are there and as long as they were written, without reading them.
 
         Raises:
-            StoreError: FC603, one is gone.
+            StoreError: FC603, one is gone, or has another size.
         """
 
     def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:

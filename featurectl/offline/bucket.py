@@ -94,10 +94,10 @@ class BucketFiles:
         except (BaseError, OSError) as error:
             raise _failure(path, "read", error) from error
 
-    def names(self) -> frozenset[str]:
-        """Return the paths of all objects."""
+    def sizes(self) -> Mapping[str, int]:
+        """Return the paths of all objects, and how many bytes each has."""
         try:
-            return frozenset(item["path"] for some in obstore.list(self._store) for item in some)
+            return {item["path"]: item["size"] for some in obstore.list(self._store) for item in some}
         except (BaseError, OSError) as error:
             raise _failure("the bucket", "listed", error) from error
 

@@ -25,7 +25,7 @@ from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, load_commit
 from featurectl.offline.commit_log import all_entries
 from featurectl.offline.erasable_table import ErasableTable
-from featurectl.offline.files import LOG, RunFiles, is_own, run_name, those_there
+from featurectl.offline.files import LOG, RunFiles, is_own, run_name, sizes_of
 from featurectl.offline.marked_table import KnownErasures
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.order import choose_buckets, ordered
@@ -131,20 +131,24 @@ class ViewTable(ErasableTable):
         )
 
     def check_files(self) -> None:
-        """Check that the files of the newest version are there, without reading them.
+        """Check that the files of the newest version are there and as long as they were written, without reading them.
 
         Raises:
-            StoreError: FC603, one is gone.
+            StoreError: FC603, one is gone, or has another size.
         """
         table = self._open()
         if table is None:
             return
-        paths = files_of(table)["path"].to_list()
-        there = {*those_there(self.location, paths)}
-        if gone := [path for path in paths if path not in there]:
+        written: dict[str, int] = dict(files_of(table).select("path", "size_bytes").iter_rows())
+        there = sizes_of(self.location, [*written])
+        why = ""
+        if gone := [path for path in written if path not in there]:
             more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
-            are = plural(len(gone), "is", "are")
-            message = f"the offline table {self.shown} can't be read: {gone[0]}{more} {are} gone"
+            why = f"{gone[0]}{more} {plural(len(gone), 'is', 'are')} gone"
+        elif cut := [path for path in written if there[path] != written[path]]:
+            why = f"{cut[0]} has {there[cut[0]]:,} of {written[cut[0]]:,} bytes"
+        if why:
+            message = f"the offline table {self.shown} can't be read: {why}"
             raise StoreError(message, code="FC603", hint=self.rebuild_hint)
 
     def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:
@@ -244,7 +248,7 @@ class ViewTable(ErasableTable):
         if table is None:
             return []
         with self._failures("read"):  # the log goes on naming files that were removed
-            return those_there(self.location, self._vacuum(table, kept, dry_run=True))
+            return [*sizes_of(self.location, self._vacuum(table, kept, dry_run=True))]
 
     def _vacuum(self, table: DeltaTable, kept: Collection[int], *, dry_run: bool) -> list[str]:
         return table.vacuum(

@@ -170,12 +170,13 @@ def is_own(path: str) -> bool:
     return _OWN.fullmatch(path) is not None
 
 
-def those_there(location: str, paths: Sequence[str]) -> list[str]:
-    """Return which of some files of a table are there."""
+def sizes_of(location: str, paths: Sequence[str]) -> dict[str, int]:
+    """Return how many bytes each of some files of a table has, of those that are there."""
     if "://" not in location:
-        return [path for path in paths if (Path(location) / path).exists()]
-    there = open_bucket(location).names() if paths else frozenset()
-    return [path for path in paths if path in there]
+        files = ((path, Path(location) / path) for path in paths)
+        return {path: file.stat().st_size for path, file in files if file.exists()}
+    there = open_bucket(location).sizes() if paths else {}
+    return {path: there[path] for path in paths if path in there}
 
 
 def sync_log(location: str, version: int) -> None:

@@ -16,7 +16,7 @@ from featurectl.core.units import format_instant, from_us
 from featurectl.offline.actions import paths_of
 from featurectl.offline.commit import Commit, load_commit
 from featurectl.offline.commit_log import all_entries
-from featurectl.offline.files import those_there
+from featurectl.offline.files import sizes_of
 from featurectl.offline.table_log import METADATA, CommitMode, TableLog
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class MarkedTable(TableLog):
     def _is_broken(self, version: int) -> bool:
         """Return whether files of a version are gone."""
         paths = self._paths_of(version)
-        return len(those_there(self.location, paths)) < len(paths)
+        return len(sizes_of(self.location, paths)) < len(paths)
 
     def _paths_of(self, version: int) -> list[str]:
         """Return the files of a version; none where it can't be opened any more."""

@@ -141,6 +141,29 @@ def test_a_lost_table_file_is_named_by_all_and_made_again_with_full(live):
     assert live.run("status").code == 0
 
 
+def test_an_erasure_that_met_a_lost_table_file_ends_after_full(live):
+    [file] = (live.root / SPEND).rglob("*.parquet")
+    file.unlink()
+    hint = "featurectl materialize --full spend@1 makes the table anew"
+    failed = live.run("erase", "customer", "customer=a")
+    assert (failed.code, f"= {hint}\n" in failed.err) == (69, True), failed
+    assert live.run("materialize", "--full", "spend@1").code == 0
+    assert live.run("erase", "--again").code == 0
+    assert live.run("status").code == 0
+    assert "NOT_FOUND" in live.run("get", "spend", "customer=a", "--offline").out
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100])
+def test_a_table_file_that_is_cut_is_named(live, bytes_left):
+    [file] = (live.root / SPEND).rglob("*.parquet")
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:bytes_left])
+    said = f"the offline table {SPEND} can't be read: bucket=0/{file.name} has {bytes_left} of {size:,} bytes"
+    failed = live.run("materialize", "-q")
+    assert (failed.code, said in failed.err) == (69, True), failed
+    assert said in live.run("status").out
+
+
 def test_a_new_version_is_made_though_a_file_of_the_older_one_is_gone(live):
     live.change("objects.yaml", "    aggregates:\n", "    where: amount > 0\n    aggregates:\n")
     assert live.run("apply", "--auto-approve", "--allow-breaking", "spend").code == 0

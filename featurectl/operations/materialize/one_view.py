@@ -86,7 +86,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
         work.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
-    clean_erased(work.applied, item, run.table, work.progress)
+    if not work.full:  # a table that is made again is read by nobody before: files of it may be lost
+        clean_erased(work.applied, item, run.table, work.progress)
     before, version = run.table.coverage(), run.table.version()
     if before is not None and not work.full:
         _check_not_future(work, item, before)
@@ -94,6 +95,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         check_range(run.view.name, before, work.range)
     with naming_changed_types(run, before, work.applied.workspace.source):
         made, run = _materialize(work, engine, with_known_types(run, before, work.applied.open_source))
+    if work.full:
+        clean_erased(work.applied, item, run.table, work.progress)
     is_lacking = before is not None and _is_lacking(before, made.action, full=work.full)
     if work.range is not None and is_lacking and not (as_read.view.transform or as_read.view.source.is_stream):
         made = backfill_view(engine, run, work.range)
