@@ -1,6 +1,9 @@
 """A breaking change that is reverted: the version of before goes on, and is read by name once it was pushed again."""
 
 import json
+import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -61,6 +64,27 @@ def test_the_version_of_before_is_read_again_once_it_was_pushed(shop):
     assert [(v["version"], v["action"], v["rows_read"]) for v in done] == [(1, "append", 1)]
     assert shop.get() == (1, 3)
     assert "spend@2" in shop.run("clean", "--dry-run")
+
+
+def test_push_records_of_a_release_without_applied_at_are_known(shop):
+    add_order(shop)
+    shop.run("materialize")
+    with closing(sqlite3.connect(shop.root / "deep/on.db")) as online, online:
+        for place, record in online.execute(
+            "select id, push_record from views where push_record is not null"
+        ).fetchall():
+            online.execute("update views set push_record = ? where id = ?", (strip(record), place))
+    assert shop.get() == (2, 2)
+    shop.apply(where=False)
+    assert shop.get() == (2, 2)
+    shop.run("push", "spend")
+    assert shop.get() == (1, 3)
+
+
+def strip(record):
+    found = re.sub(rb',"applied_at":\d+', b"", record)
+    assert found != record
+    return found
 
 
 def test_readers_wait_on_the_version_that_was_current_last(shop):

@@ -99,7 +99,7 @@ class ProjectSchema:
             if place not in self.pushed or not item.definition.get("online", True):  # it needs no look, or no push
                 continue
             record = self.pushed[place]
-            if is_pushed_as_current(item, record):
+            if is_pushed_as_current(self.state, item, record):
                 continue
             served = served_version(self.state, item.name, self.pushed)
             other = f"; served: @{served.version}" if served and served != item else ""

@@ -48,26 +48,30 @@ def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | N
     no such view is applied.
     """
     newest = state.current("feature_view", name)
-    if newest is None or is_pushed_as_current(newest, pushed.get((name, newest.version))):
+    if newest is None or is_pushed_as_current(state, newest, pushed.get((name, newest.version))):
         return newest
 
     def current_since(item: ObjectVersion) -> tuple[datetime, int]:
         record = pushed.get((name, item.version))
         known = record.applied_at if isinstance(record, PushRecord) else None
-        return known or item.applied_at or datetime.min.replace(tzinfo=UTC), item.version
+        since = known or (None if item is newest else item.applied_at)  # what it has is of now, its rows are older
+        return since or datetime.min.replace(tzinfo=UTC), item.version
 
     found = [item for item in _versions(state, name) if pushed.get((name, item.version)) is not None]
     return max(found, key=current_since, default=newest)
 
 
-def is_pushed_as_current(newest: ObjectVersion, record: LastPush) -> bool:
+def is_pushed_as_current(state: State, newest: ObjectVersion, record: LastPush) -> bool:
     """Return whether the last push of a view's current version knew it as that.
 
-    One of before does not count: the version was replaced meanwhile, and nothing has kept its rows up since.
+    One of before does not count: the version was replaced since, and nothing has kept its rows up to date.
     """
     if not isinstance(record, PushRecord):
         return record is not None
-    return record.applied_at is None or record.applied_at == newest.applied_at
+    if record.applied_at is None:  # of a stream, or of a release in which the current version was the highest
+        highest = max(item.version for item in _versions(state, newest.name))
+        return bool(stream_name(newest)) or newest.version == highest
+    return record.applied_at == newest.applied_at
 
 
 def current_places(state: State) -> list[VersionKey]:
@@ -197,7 +201,9 @@ def _other_places(state: State, places: Sequence[VersionKey], found: Pushed) -> 
     known, others = {*places, *found}, []
     for name, version in places:
         newest = state.current("feature_view", name)
-        if newest is not None and newest.version == version and not is_pushed_as_current(newest, found[name, version]):
+        if newest is None or newest.version != version:
+            continue
+        if not is_pushed_as_current(state, newest, found[name, version]):
             others += [(name, item.version) for item in _versions(state, name)]
     return [place for place in others if place not in known]
 
