@@ -21,7 +21,8 @@ _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may
 _TOKEN = re.compile(r"\S+")
 _LOGIN = re.compile(r"(?<=://)[^:/@?#\s]*?(?::|%3a)", re.IGNORECASE)
 _QUERY_WORD = re.compile(
-    rf"((?:[?&]|(?<![^\s'\"{{,]))[\w.-]{{0,30}}{_NAMES}=)((?:\$\{{[^}}\s]*\}}|[^&\s'\"}}])+)", re.IGNORECASE
+    rf"((?:[?&;]|(?<![^\s'\"{{,]))[\w.-]{{0,30}}{_NAMES}=)('[^']*'?|(?:\$\{{[^}}\s]*\}}|[^&;\s'\"}}])+)",
+    re.IGNORECASE,
 )
 _NOTIFIER = re.compile(r"\b(?:slack|webhook|pagerduty)['\"]?\s*:\s*(?:[!&]\S*\s+)*")
 _QUOTED = r"\"(?:[^\"\\]|\\.)*|'(?:[^']|'')*"  # to the closing quote, which is not among it, or the end of the line
@@ -119,6 +120,8 @@ def hide_passwords(line: str) -> str:
     ("{name: ops, pagerduty: '***', to: x}", 'command: notify --api-token *****')
     >>> hide_passwords("url: ana:secret@host/db"), hide_passwords("snowflake://a?role=r&passcode=${P}x&token=${T}")
     ('url: ana:******@host/db', 'snowflake://a?role=r&passcode=*****&token=${T}')
+    >>> hide_passwords("url: Server=h;Uid=u;Pwd=x9;"), hide_passwords('url: "host=h dbname=x password=' + "'x 9'" + '"')
+    ('url: Server=h;Uid=u;Pwd=**;', 'url: "host=h dbname=x password=*****"')
     >>> hide_passwords('webhook: "https://h/a,b}c"'), hide_passwords("{slack: ${URL}, to: x}")
     ('webhook: "***************"', '{slack: ${URL}, to: x}')
     """

@@ -217,7 +217,7 @@ def _read_file_of(
     objects = sum(len(items.nodes) for items in node.nodes.values() if isinstance(items, Items))
     incomplete = sum(problem.code == "FC103" for problem in declared.report.problems[found:])
     is_of_lists = all(key in LISTS or did_you_mean(key, LISTS) for key in node.nodes)
-    return "perhaps" if not is_of_lists or (objects and incomplete >= objects) else "yes"
+    return "perhaps" if not is_of_lists or incomplete >= objects else "yes"
 
 
 def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import plural
 from featurectl.registry.state import CHAMPION, CanaryRun, ModelVersion, ObjectVersion, State
 
 
@@ -14,6 +15,22 @@ def served_views(state: State) -> list[ObjectVersion]:
     views = [o for o in state.objects if o.kind == "feature_view"]
     served = [o for o in views if (o.name, o.version) in bound or o == state.current("feature_view", o.name)]
     return sorted(served, key=lambda o: (o.name, o.version))
+
+
+def check_views_kept(version: ModelVersion, state: State, done: str) -> None:
+    """Check that what a version reads is kept up to date: a rejected one holds no version of a view.
+
+    Raises:
+        UsageError: it can't be `done` ("promoted"), for nothing keeps the values of a view version up to date.
+    """
+    kept = {(item.name, item.version) for item in served_views(state)}
+    gone = sorted(f"{name}@{number}" for name, number in version.view_versions.items() if (name, number) not in kept)
+    if gone:
+        why = f"{', '.join(gone)} {plural(len(gone), 'was', 'were')} retired, and nothing keeps its values up to date"
+        raise UsageError(
+            f"model {version.model} version {version.version} can't be {done}: {why}",
+            hint=f"featurectl train {version.model}",
+        )
 
 
 def applied_versions(state: State) -> tuple[ModelVersion, ...]:

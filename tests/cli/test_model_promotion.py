@@ -3,9 +3,14 @@
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from featurectl.models.pickle_policy import PicklePolicy
+from featurectl.serving.project.served_project import build_served
+from featurectl.workspace.online_schema import read_online_schema
+from featurectl.workspace.open import open_workspace
 from tests.cli.gated import GAIN, GOOD, POOR, Gated
 from tests.prepared import make_once
 
@@ -138,6 +143,9 @@ def test_a_rejected_version_holds_no_views_and_needs_them_to_be_promoted(shop):
     assert ("v@3" in table, "v@1" in table) == (True, False)
     said = shop.run("models", "promote", "m@1", code=64).err
     assert "model m version 1 can't be promoted: v@1 was retired, and nothing keeps its values up to date" in said
+    with open_workspace(Path(), None, None, "unread") as workspace:
+        served = build_served(read_online_schema(workspace), workspace.offline_location(), PicklePolicy())
+    assert "model m version 1 can't be served: v@1 was retired" in str(served.fetch("m", "1"))
     assert (shop.aliases(), shop.history()) == ({}, before)
 
 

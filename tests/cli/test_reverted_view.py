@@ -77,7 +77,7 @@ def test_push_records_of_a_release_without_applied_at_are_known(shop):
     assert shop.get() == (2, 2)
     shop.apply(where=False)
     assert shop.get() == (2, 2)
-    shop.run("push", "spend")
+    shop.run("materialize")
     assert shop.get() == (1, 3)
 
 

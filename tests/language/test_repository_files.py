@@ -75,7 +75,13 @@ def test_a_file_that_may_be_ours_is_an_error(text, code, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [DBT_MODELS, "models:\n  - name: orders\n    columns: []\n", "version: 1\nsources: [a: b\n"]
+    "text",
+    [
+        DBT_MODELS,
+        "models:\n  - name: orders\n    columns: []\n",
+        "version: 1\nsources: [a: b\n",
+        "models: {a: {b: 1}}\n",
+    ],
 )
 def test_the_error_of_a_foreign_file_shows_the_line_that_leaves_it_out(text, tmp_path):
     files = {"entities.yaml": "entities: []\n", "features/a.yaml": BASE, "models/x.yml": "models: []\n"}

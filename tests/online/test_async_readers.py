@@ -268,7 +268,13 @@ def test_nothing_is_logged_of_errors_that_nobody_waits_for(servers, of, caplog):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://host:port/", "redis+cluster://host:port/", "redis+cluster://h/?a=b&socket_timeout=x"]
+    "url",
+    [
+        "redis://host:port/",
+        "redis://host:6379/prod",
+        "redis+cluster://host:port/",
+        "redis+cluster://h/?a=b&socket_timeout=x",
+    ],
 )
 def test_a_url_that_is_none_is_wrong_usage(url):
     with pytest.raises(UsageError, match="is no URL of Redis"):

@@ -109,7 +109,9 @@ def test_a_redis_whose_scripts_were_flushed_is_written_all_the_same(redis_url):
     store.close()
 
 
-@pytest.mark.parametrize("url", ["redis://host:port/0", "redis://host:6379/0?socket_timeout=soon"])
+@pytest.mark.parametrize(
+    "url", ["redis://host:port/0", "redis://host:6379/prod", "redis://host:6379/0?socket_timeout=soon"]
+)
 def test_a_url_that_is_none_is_wrong_usage(url):
     with pytest.raises(UsageError, match=r"redis://host:.* is no URL of Redis"):
         RedisStore(url).close()

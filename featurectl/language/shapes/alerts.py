@@ -57,7 +57,8 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         message = f'no metric "{match["metric"]}"; metrics are {" ".join(ALERTED)}'
         fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
-        fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
+        meant = {"=>": "did you mean >=?", "=<": "did you mean <=?", "==": "did you mean =?"}.get(match["op"], "")
+        fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node, meant)
     timed, is_bound = is_timed(match["metric"]), match["metric"] == "freshness" and match["value"] in SLA_BOUNDS
     if timed and not is_bound and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
         fail(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from typing import Final
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -54,6 +55,7 @@ def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
         UsageError: the URL is none of Redis.
     """
     try:
+        _check_database(url)
         client = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_S,
@@ -76,6 +78,7 @@ def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -
         UsageError: the URL is none of Redis.
     """
     try:
+        _check_database(url)
         client = redis.asyncio.Redis.from_url(
             url,
             socket_connect_timeout=budget_s,
@@ -87,6 +90,13 @@ def open_async_client(url: str, shown: str, budget_s: float, retries: int = 1) -
     except (ValueError, TypeError) as error:
         raise no_url(shown) from error
     return client
+
+
+def _check_database(url: str) -> None:
+    """Raise a ValueError where what stands behind the host is no number: the client would take database 0."""
+    address = urlsplit(url)
+    if address.scheme in ("redis", "rediss") and not f"{address.path.strip('/') or 0}".isdecimal():
+        raise ValueError(address.path)
 
 
 def no_url(shown: str) -> UsageError:

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.core.units import plural
 from featurectl.models.artifact import check_files_of
 from featurectl.models.gates.evaluate import failed_gates
 from featurectl.operations.training.asked_gates import check_gates
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
-from featurectl.registry.applied import choose_usable, choose_version, served_views, split_name
+from featurectl.registry.applied import check_views_kept, choose_usable, choose_version, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor
@@ -125,25 +124,13 @@ def promote_version(version: ModelVersion, context: EvaluationContext, actor: Ac
     before = context.state.aliases.get((version.model, CHAMPION))
     if before == version.version:
         return Promotion(version=version, before=before, gates=version.gates, is_moved=False)
-    _check_views_kept(version, context.state)
+    check_views_kept(version, context.state, "promoted")
     results = check_gates(version, context)
     if failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
     check_usable(version, context, actor.at)
     _move_champion(version, context, actor)
     return Promotion(version=replace(version, status="registered"), before=before, gates=results, is_moved=True)
-
-
-def _check_views_kept(version: ModelVersion, state: State) -> None:
-    """See that what a version reads is kept up to date: a rejected one holds no version of a view."""
-    kept = {(item.name, item.version) for item in served_views(state)}
-    gone = sorted(f"{name}@{number}" for name, number in version.view_versions.items() if (name, number) not in kept)
-    if gone:
-        why = f"{', '.join(gone)} {plural(len(gone), 'was', 'were')} retired, and nothing keeps its values up to date"
-        raise UsageError(
-            f"model {version.model} version {version.version} can't be promoted: {why}",
-            hint=f"featurectl train {version.model}",
-        )
 
 
 def roll_back(workspace: Workspace, state: State, model: str, actor: Actor) -> Rollback:

@@ -13,7 +13,7 @@ from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served
 from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.read_view import ReadView
-from featurectl.registry.applied import choose_usable, not_applied
+from featurectl.registry.applied import check_views_kept, choose_usable, not_applied
 from featurectl.registry.state import ModelVersion, State
 from featurectl.serving.project.canary import Canaries
 from featurectl.serving.project.served_model import ServedModel
@@ -138,6 +138,7 @@ def build_served(
         if not version.onnx:
             check_pickle_allowed(version, policy)  # of one that is loaded, too
         reader = catalog.model_reader(version)
+        check_views_kept(version, catalog.state, "served")
         known = loaded.get((version.model, version.version))
         if known and known.version == version:
             return replace(known, reader=reader)
