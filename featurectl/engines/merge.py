@@ -26,8 +26,7 @@ def merged(rows: pl.DataFrame, among: Sequence[str], keys: Sequence[str]) -> pl.
             storage_options=polars_options(among[0]),
         )
         rows = pl.concat([read, rows])
-    order = row_order(keys, rows.columns)
-    return rows if is_ordered(rows, order) else sort_rows(rows, order)
+    return sort_rows(rows, row_order(keys, rows.columns))
 
 
 def count_rows(path: str) -> int:
@@ -48,7 +47,7 @@ def sorted_runs(frames: Iterable[pl.DataFrame], order: Sequence[str], folder: Pa
     """Sort each frame, write it into a file of its own in a folder, and return the files."""
     paths: list[str] = []
     for frame in frames:
-        rows = frame if is_ordered(frame, order) else sort_rows(frame, order)
+        rows = sort_rows(frame, order)
         paths.append(str(folder / f"{len(paths)}.parquet"))
         rows.write_parquet(paths[-1], compression="lz4", row_group_size=_ROW_GROUP, statistics=False)
     return paths
@@ -82,8 +81,7 @@ def merge_sorted(
         whole = pl.concat(held) if held else None
         if whole is None or whole.is_empty():
             return
-        if not is_ordered(whole, order):
-            whole = sort_rows(whole, order)
+        whole = sort_rows(whole, order)
         run = whole[_RUN].to_numpy()
         end = min((int(np.flatnonzero(run == s.number)[-1]) + 1 for s in sources if not s.done), default=len(run))
         yield whole[:end].drop(_RUN)

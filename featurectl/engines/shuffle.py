@@ -16,7 +16,7 @@ from featurectl.core.memory import give_back
 from featurectl.engines.budget import VALUE_BYTES
 from featurectl.engines.merge import count_rows, is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
 from featurectl.pit.hashing import bucket_of
-from featurectl.pit.order import is_ordered, row_order, sort_rows
+from featurectl.pit.order import row_order, sort_rows
 
 PARTS: Final = 256  # a power of two: more parts than this are cut out of one after it was read
 _BITS: Final = PARTS.bit_length() - 1
@@ -235,13 +235,13 @@ class ShuffledRows:
         """Return the rows of a bucket in total order."""
         rows = self.shuffle.of(bucket, buckets)
         order = row_order(self.keys, rows.columns)
-        return rows if is_ordered(rows, order) else sort_rows(rows, order)
+        return sort_rows(rows, order)
 
     def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Give the rows of a bucket in total order; one that outgrows its share of the memory is sorted in files."""
         more = sum(count_rows(path) for path in among)
         if self.shuffle.fits(bucket, buckets, more):
-            yield merged(self.of(bucket, buckets), among, self.keys)
+            yield merged(self.shuffle.of(bucket, buckets), among, self.keys)
             return
         names, order = self.schema.names(), row_order(self.keys, self.schema.names())
         rows = max(self.shuffle.rows_at_once // _COPIES, 1)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from featurectl.pit.order import is_ordered, row_order, sort_rows
+from featurectl.pit.order import row_order, sort_rows
 
 
 def ordered(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Return the rows in total order; they are sorted only when they are not."""
-    order = row_order(keys, rows.columns)
-    return rows if is_ordered(rows, order) else sort_rows(rows, order)
+    return sort_rows(rows, row_order(keys, rows.columns))
 
 
 def choose_buckets(rows: int, rows_per_bucket: int) -> int:

@@ -11,9 +11,9 @@ from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import Bools, Floats, Ints, Numbers
 from featurectl.pit.fold import FoldState
 from featurectl.pit.hashing import Hashes, hash_rows
-from featurectl.pit.keys import MOST
 
 _LIMB_BITS: Final = 32
+_MOST: Final = 2**63 - 1  # of an int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +90,9 @@ def _plain(column: pl.Series) -> Numbers:
 def _whole(column: pl.Series) -> FoldState:
     whole = column.cast(pl.Int128).fill_null(0)
     largest = max((abs(end) for end in (whole.min(), whole.max()) if isinstance(end, int)), default=0)
-    if largest * len(whole) <= MOST:
+    if largest * len(whole) <= _MOST:
         return (whole.cast(pl.Int64).to_numpy(),)
-    return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= MOST + 1 else 4))
+    return tuple(limb.to_numpy() for limb in _split(whole, 2 if largest <= _MOST + 1 else 4))
 
 
 def _split(whole: pl.Series, count: int) -> list[pl.Series]:

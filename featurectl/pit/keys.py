@@ -14,11 +14,9 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.pit.arrays import Bools, Ints
 from featurectl.pit.columns import pick
-from featurectl.pit.order import is_ordered, row_order, sort_rows, tie_columns
+from featurectl.pit.order import is_ordered, key_codes, places_in_order, row_order, sort_rows, tie_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
-_FEW: Final = 1_000  # probes, which numpy has sorted before Polars has begun
-MOST = 2**63 - 1  # of an int64
 _CODE: Final = "\x00code"
 
 
@@ -205,7 +203,7 @@ def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str, known: str 
     if known:
         asked = microseconds(chosen[known])
         moment = np.minimum(moment, asked)
-    distinct, code, order = _grouped(chosen.select(keys), moment)
+    distinct, code, order = _grouped(chosen, keys, moment)
     place = np.full(spine.height, -1, np.int64)
     place[asking[order]] = np.arange(len(order))
     answered = pl.Series(place)
@@ -221,31 +219,14 @@ def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str, known: str 
     )
 
 
-def _grouped(keys: pl.DataFrame, moment: Ints) -> tuple[pl.DataFrame, Ints, Ints]:
+def _grouped(rows: pl.DataFrame, keys: Sequence[str], moment: Ints) -> tuple[pl.DataFrame, Ints, Ints]:
     """Return the different keys, the rows' places in order of (keys, moment), and in that order the key of each."""
-    if not keys.width:
-        order = _order(np.zeros(len(moment), np.int64), moment)
-        return pl.DataFrame(height=1), np.zeros(len(moment), np.int64), order
-    if keys.dtypes == [pl.Int64] and keys.height >= _FEW:
-        (column,) = keys.get_columns()
-        number = column.to_numpy()
-        least = int(number.min())
-        if int(number.max()) - least < MOST:
-            order = _order(number - least, moment)
-            ordered = number[order]
-            new = np.append(True, ordered[1:] != ordered[:-1])
-            return pl.DataFrame({column.name: ordered[new]}), np.cumsum(new) - 1, order
-    distinct, code = _distinct(keys)
-    order = _order(code, moment)
-    return distinct, code[order], order
-
-
-def _distinct(keys: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
-    """Return the different rows of keys, and the place of each row's among them."""
-    different = keys.unique().sort(keys.columns)
-    numbered = different.with_row_index(_CODE)
-    code = keys.join(numbered, on=keys.columns, how="left", maintain_order="left")[_CODE]
-    return different, code.cast(pl.Int64).to_numpy()
+    code, greatest = key_codes(rows, keys)
+    order = places_in_order(code, greatest, moment)
+    ordered = code[order]
+    new = np.append(True, ordered[1:] != ordered[:-1])[: len(order)]
+    distinct = rows.select(keys)[order[new]] if keys else pl.DataFrame(height=1)
+    return distinct, np.cumsum(new) - 1, order
 
 
 def find_probes(table: SortedTable, spine: OrderedSpine) -> Probes:
@@ -256,20 +237,6 @@ def find_probes(table: SortedTable, spine: OrderedSpine) -> Probes:
     group = _group_of(table, spine.distinct)
     spine.found[group < len(table.groups.starts) - 1] = True  # never back: another table may be asked meanwhile
     return Probes(group=group[spine.code], time=spine.time, known=spine.known, place=spine.place)
-
-
-def _order(code: Ints, moment: Ints) -> Ints:
-    if len(code) < _FEW:
-        return np.lexsort((moment, code))
-    least = int(moment.min())
-    span = int(moment.max()) - least + 1
-    if (int(code.max()) + 1) * span > MOST:
-        return np.lexsort((moment, code))
-    number = code * span + (moment - least)
-    if np.all(number[1:] >= number[:-1]):
-        return np.arange(len(number))
-    # Polars sorts numbers in half the time of numpy.
-    return pl.Series(number).arg_sort().to_numpy().astype(np.int64)
 
 
 def _group_of(table: SortedTable, keys: pl.DataFrame) -> Ints:

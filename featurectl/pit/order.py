@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from featurectl.pit.arrays import Ints
 
 _CODE, _PLACE = "\x00code", "\x00place"
-_FEW: Final = 10_000  # of fewer rows it is not worth while
-_DENSE: Final = 64  # numbers a row up to which keys that are numbers already are taken as they are
-_REPEATED: Final = 4  # rows a text from which on it is worth while to number texts as they come
-_MOST: Final = 2**63 - 1
+_FEW: Final = 10_000
+_DENSE: Final = 8  # numbers a row up to which keys that are numbers already are taken as they are
+_BITS: Final = 63  # of a number that is sorted
 
 
 def row_order(keys: Sequence[str], columns: Collection[str]) -> list[str]:
@@ -56,87 +55,114 @@ def is_ordered(rows: pl.DataFrame, order: Sequence[str]) -> bool:
     return rows.select(after.slice(1).all()).item() is True
 
 
-def sort_rows(rows: pl.DataFrame, order: Sequence[str], few: int = _FEW) -> pl.DataFrame:
-    """Return the rows in order; rows that are equal in all of its columns may change places.
-
-    Key and time make one number, by which a machine sorts several times faster than by columns; only rows that share
-    it are sorted by the rest. Up to `few` rows, and where 64 bits hold no such number, it sorts by columns.
-    """
+def sort_rows(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
+    """Return the rows in order, as they are where they have it; nulls last, equal rows may change places."""
+    if is_ordered(rows, order):
+        return rows
     keys = order[: order.index(EVENT_TIME)]
-    code = _codes(rows, keys) if rows.height > few else None
-    if code is None:
-        return rows.sort(order, nulls_last=True, maintain_order=True)
+    rest = order[order.index(EVENT_TIME) + 1 :]
     rows = rows.rechunk()  # gathering from rows in many pieces takes several times as long
-    return rows[_places(rows, order, code)]
+    code, greatest = key_codes(rows, keys)
+    time = _numbers(rows[EVENT_TIME])
+    places = places_in_order(code, greatest, time)
+    tied, group = _ties(code[places], time[places])
+    if len(tied):
+        among = places[tied]
+        ranked = rows.select(rest)[among].with_columns(pl.Series(_CODE, group), pl.Series(_PLACE, among))
+        places[tied] = ranked.sort([_CODE, *rest], nulls_last=True)[_PLACE].to_numpy()
+    return rows[places]
 
 
-def _places(rows: pl.DataFrame, order: Sequence[str], code: Ints) -> Ints:
-    """Return the places of the rows in order, by the number of each, and among those that share it by the rest."""
+def places_in_order(code: Ints, greatest: int, time: Ints) -> Ints:
+    """Return the places of rows in order of (code, time), equal ones as they stand; codes are from 0 to `greatest`.
+
+    Code, time and place make one number of 63 bits, for numbers are sorted several times faster than rows. Where time
+    has too few bits left it counts in longer steps, and the few rows that share a code and a step are sorted again.
+    """
     import numpy as np
 
-    places = pl.Series(code).arg_sort().to_numpy()  # numpy's takes twice as long
-    code = code[places]
-    same = np.flatnonzero(code[1:] == code[:-1])
-    if len(same) == 0:
-        return places
-    tied = np.union1d(same, same + 1)
-    rest = order[order.index(EVENT_TIME) + 1 :]
-    ranked = rows.select(rest)[places[tied]].with_columns(pl.Series(_CODE, code[tied]), pl.Series(_PLACE, places[tied]))
-    places = places.copy()
-    places[tied] = ranked.sort([_CODE, *rest], nulls_last=True)[_PLACE].to_numpy()
+    if len(code) == 0:
+        return np.zeros(0, np.int64)
+    bits = (len(code) - 1).bit_length()
+    room = 1 << (_BITS - bits)
+    assert greatest < room, f"{len(code):,} rows are too many to be ordered at once"
+    least = int(time.min())
+    span = int(time.max()) - least + 1
+    step = -(-(greatest + 1) * span // room)
+    since = time.view(np.uint64) - np.uint64(least % 2**64)  # years may be further apart than 63 bits reach
+    slot = (since if step == 1 else since // np.uint64(step)).view(np.int64)
+    number = code * ((span - 1) // step + 1) + slot
+    packed = pl.Series(number << bits | np.arange(len(code))).sort().to_numpy()
+    places: Ints = packed & ((1 << bits) - 1)
+    if step > 1:
+        tied, group = _ties(packed >> bits)
+        among = places[tied]
+        if len(tied):
+            first = np.minimum.reduceat(time[among], np.searchsorted(group, np.arange(group[-1] + 1)))
+            places[tied] = among[places_in_order(group, int(group[-1]), time[among] - first[group])]
     return places
 
 
-def _codes(rows: pl.DataFrame, keys: Sequence[str]) -> Ints | None:
-    """Return a number per row that is ordered as (keys, event time) are; None when there is none in 64 bits."""
-    if any(rows[name].null_count() for name in (*keys, EVENT_TIME)):
-        return None
-    found = _key_codes(rows, keys)
-    if found is None:
-        return None
-    key, most = found
-    time = rows[EVENT_TIME].to_physical().to_numpy()
-    least = int(time.min())
-    span = int(time.max()) - least + 1
-    return None if (most + 1) * span > _MOST else key * span + (time - least)
-
-
-def _key_codes(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, int] | None:
-    """Return a number per row that is ordered as the keys are, and the greatest of them; None when 64 bits are few."""
+def _ties(*columns: Ints) -> tuple[Ints, Ints]:
+    """Return the places that have an equal neighbour in sorted columns, and in them the number of each run, from 0."""
     import numpy as np
 
-    code, most = np.zeros(rows.height, np.int64), 0
-    for name in keys:
-        one, greatest = _column_codes(rows[name])
-        if (most + 1) * (greatest + 1) > _MOST:
-            return None
-        code, most = (code * (greatest + 1) + one, most * (greatest + 1) + greatest) if most else (one, greatest)
-    return code, most
+    same = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    after, before = np.append(False, same), np.append(same, False)
+    tied = np.flatnonzero(after | before)
+    return tied, np.cumsum(~after[tied]) - 1
+
+
+def key_codes(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, int]:
+    """Return a number per row that is ordered as the keys are, nulls last, and the greatest of them.
+
+    Numbers are from 0 and few: at most 8 times as many as there are rows, so that those of two columns make one.
+    """
+    import numpy as np
+
+    code, greatest = np.zeros(rows.height, np.int64), 0
+    for number, name in enumerate(keys if rows.height else ()):
+        one, most = _column_codes(rows[name])
+        code, greatest = (code * (most + 1) + one, greatest * (most + 1) + most) if number else (one, most)
+        if greatest >= _DENSE * rows.height:
+            code, greatest = _ranked(pl.Series(_CODE, code))
+    return code, greatest
 
 
 def _column_codes(column: pl.Series) -> tuple[Ints, int]:
     """Return a number per row that is ordered as the values of a column are, and the greatest of them."""
-    if column.dtype == pl.Int64:
+    if column.dtype == pl.Int64 and not column.null_count():
         numbers = column.to_numpy()
         least, most = int(numbers.min()), int(numbers.max())
         if most - least < _DENSE * len(column):
             return numbers - least, most - least
-    if column.dtype == pl.String:
-        texts = column.to_frame().select(pl.first().approx_n_unique()).item()
-        if texts * _REPEATED < len(column):
-            return _text_codes(column)
-    distinct = column.unique().sort().to_frame().with_row_index(_CODE)
-    found = column.to_frame().join(distinct, on=column.name, how="left", maintain_order="left")[_CODE]
-    return found.cast(pl.Int64).to_numpy(), distinct.height - 1
+    return _ranked_texts(column) if column.dtype == pl.String else _ranked(column)
 
 
-def _text_codes(column: pl.Series) -> tuple[Ints, int]:
-    """Return what `_column_codes` does, for texts: only the distinct ones are compared with each other."""
+def _ranked(column: pl.Series) -> tuple[Ints, int]:
+    """Return the rank of each value among the different ones, from 0, nulls last, and the greatest rank."""
+    distinct = column.unique().sort(nulls_last=True).to_frame().with_row_index(_PLACE)
+    found = column.to_frame().join(distinct, on=column.name, how="left", maintain_order="left", nulls_equal=True)
+    return found[_PLACE].cast(pl.Int64).to_numpy(), distinct.height - 1
+
+
+def _ranked_texts(column: pl.Series) -> tuple[Ints, int]:
+    """Return what `_ranked` does, in half the time: texts are numbered as they come, and each one compared once."""
     import numpy as np
 
     categories = pl.Categories.random()
-    coded = column.cast(pl.Categorical(categories))  # numbered as they come; they are known as long as it is there
+    coded = column.cast(pl.Categorical(categories))  # its texts are known as long as it is there
     order = categories.to_series().arg_sort().to_numpy()
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
-    return ranks[coded.to_physical().to_numpy()], len(order) - 1
+    ranks = np.empty(len(order) + 1, np.int64)
+    ranks[order], ranks[-1] = np.arange(len(order)), len(order)
+    greatest = len(order) if column.null_count() else len(order) - 1
+    return ranks[coded.to_physical().cast(pl.Int64).fill_null(len(order)).to_numpy()], greatest
+
+
+def _numbers(times: pl.Series) -> Ints:
+    """Return instants as numbers, nulls as one after the last."""
+    numbers = times.to_physical().cast(pl.Int64)
+    if numbers.null_count():
+        known = numbers.drop_nulls().to_numpy()
+        numbers = numbers.fill_null(int(known.max()) + 1 if len(known) else 0)
+    return numbers.to_numpy()

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.pit.keys import arrange
-from featurectl.pit.order import is_ordered, row_order, sort_rows
+from featurectl.pit.order import is_ordered, places_in_order, row_order, sort_rows
 from tests.seeds import examples
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -37,7 +39,6 @@ def test_rows_are_in_the_order_of_plain_python_with_nulls_last(rows):
     order = row_order(["k"], list(SCHEMA))
     expected = frame(sorted(rows, key=place))
     assert sort_rows(frame(rows), order).equals(expected)
-    assert sort_rows(frame(rows), order, few=0).equals(expected)
     assert is_ordered(frame(rows), order) == (rows == sorted(rows, key=place))
 
 
@@ -53,26 +54,43 @@ def test_keys_may_lie_in_any_order_when_each_is_one_run(rows, keys):
     assert arrange(frame(runs), ["k"]).frame.equals(frame(runs))
 
 
-KEY = st.tuples(st.integers(-(2**62), 2**62) | st.integers(0, 9), st.sampled_from(["", "a", "ä", "ab"]), st.booleans())
-COMPOSITE = st.tuples(KEY, st.integers(-(10**15), 10**15) | st.integers(0, 3), st.integers(0, 2), st.integers(0, 9))
+FAR = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), -(2**62), 2**62, 2**63 - 1])
+NUMBER = FAR | st.integers(0, 9) | st.none()
+KEY = st.tuples(NUMBER, st.sampled_from(["", "a", "ä", "ab", None]), st.sampled_from([True, False, None]))
+# Years 1 to 9999 of microseconds; 63 bits hold them under 29 keys.
+EVENT = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999) | st.integers(0, 3)
+COMPOSITE = st.tuples(KEY, EVENT, st.integers(0, 2), st.integers(0, 9))
 
 
-@given(st.lists(COMPOSITE, max_size=30), st.integers(0, 3))
-@settings(max_examples=examples(15))
-def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, count):
+@given(st.lists(COMPOSITE, max_size=60), st.integers(0, 3), st.sampled_from([pl.Int64, pl.UInt64]))
+@settings(max_examples=examples(30))
+def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, count, number):
     keys = ["n", "s", "b"][:count]
-    columns = {"n": pl.Int64, "s": pl.String, "b": pl.Boolean, "event_time": pl.Int64, "available_at": pl.Int64}
+    columns = {"n": number, "s": pl.String, "b": pl.Boolean, "event_time": pl.Int64, "available_at": pl.Int64}
+    signs = 2**63 if number == pl.UInt64 else 0
     rows = pl.DataFrame(
-        [(*key, event, event + late, tie) for key, event, late, tie in drawn],
+        [(None if n is None else n + signs, *key, event, event + late, tie) for (n, *key), event, late, tie in drawn],
         schema={**columns, "tie_order": pl.Int64},
         orient="row",
     ).with_columns(pl.col("event_time", "available_at").cast(INSTANT))
     order = row_order(keys, rows.columns)
     rest = [name for name in rows.columns if name not in order]
-    expected = rows.sort(order)
-    made = sort_rows(rows, order, few=0)
+    expected = rows.sort(order, nulls_last=True)
+    made = sort_rows(rows, order)
     assert made.select(order).equals(expected.select(order))
     assert made.sort(order + rest).equals(expected.sort(order + rest))
+
+
+@pytest.mark.parametrize("bits", [14, 18, 30, 63])
+@pytest.mark.parametrize("spread", [0, 3, 10**6, 2**62])
+def test_places_are_in_order_however_few_bits_a_number_has(bits, spread, monkeypatch):
+    """Of 14 bits 7 are of the place, so that the keys take all others, and steps of time become shorter by halves."""
+    monkeypatch.setattr("featurectl.pit.order._BITS", bits)
+    random = np.random.default_rng(bits)
+    for rows in (0, 1, 2, 90, 128):
+        code, time = random.integers(0, 64, rows), random.integers(-spread, spread + 1, rows)
+        time[rows // 2 :] = time[rows // 2 :] // 3 + 2**62 - spread // 3 - 1  # two crowds far apart
+        assert places_in_order(code, 63, time).tolist() == np.lexsort((np.arange(rows), time, code)).tolist()
 
 
 @given(st.lists(COMPOSITE, min_size=1, max_size=5), st.integers(5, 8))
@@ -86,7 +104,7 @@ def test_texts_that_return_often_are_ordered_as_their_columns_are(drawn, times):
     ).with_columns(pl.col("event_time").cast(INSTANT), available_at=pl.lit(0).cast(INSTANT))
     order = row_order(["s", "n"], rows.columns)
     pieces = pl.concat([rows.slice(i, 2) for i in range(0, rows.height, 2)], rechunk=False)
-    assert sort_rows(pieces, order, few=0).equals(rows.sort(order).select(rows.columns))
+    assert sort_rows(pieces, order).equals(rows.sort(order, nulls_last=True))
 
 
 def test_a_disorder_that_comes_late_is_seen():
