@@ -113,11 +113,11 @@ def write_run(location: str, project: str, record: RunRecord, *, name: str = "",
     if "://" not in location and not Path(location).is_dir():  # a disk that is gone is not to look as if it were there
         raise StoreError("the offline folder is not there", code="FC603")
     files, runs = open_loose(location), _folder(project, record.environment)
-    folder = f"{runs}/{record.now:%Y-%m-%d}"
-    if forget and not name and not files.marks(folder):
+    day = f"{record.now:%Y-%m-%d}"
+    if forget and not name and day not in files.folders(runs):
         _forget(files, runs, (record.now - KEPT).date())
     name = name or f"{record.at:%H%M%S%f}-{HOST}-{this_process().pid}-{next(_NUMBERS)}.json"
-    files.write(f"{folder}/{name}", json.dumps(_document(record), ensure_ascii=False).encode())
+    files.write(f"{runs}/{day}/{name}", json.dumps(_document(record), ensure_ascii=False).encode())
     return name
 
 

@@ -216,6 +216,9 @@ class Registry(Protocol):
     def finish_erasures(self, project: str, numbers: Sequence[int]) -> None:
         """Take note that what can be reached of some tombstones' rows is removed; the project's serial stays."""
 
+    def newest_erasure(self, project: str) -> int:
+        """Return the number of the newest tombstone, 0 where there is none."""
+
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the registry."""
 

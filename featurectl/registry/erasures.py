@@ -53,7 +53,9 @@ def insert_tombstones(
 
 
 def newest_tombstone(connection: Connection, project: str) -> int:
-    """Return the number of the newest tombstone of a project, 0 where it has none."""
+    """Return the number of the newest tombstone of a project, 0 where it has none, or no table of them."""
+    if not inspect(connection).has_table(tables.erasures.name):
+        return 0
     table = tables.erasures.c
     return connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
 

@@ -52,6 +52,12 @@ def read_view_columns(file: Path, project: str) -> SeenColumns | None:
     return _read(file, lambda connection: load_view_columns(_rows(connection, "view_columns", project, order)))
 
 
+def read_newest_erasure(file: Path, project: str) -> int | None:
+    """Return what `SqlRegistry.newest_erasure` gives; None as `read_state` does."""
+    query = "select coalesce(max(number), 0) from erasures where project = ?"
+    return _read(file, lambda connection: int(connection.execute(query, [project]).fetchone()[0]))
+
+
 def write_pins(file: Path, project: str, pins: Sequence[Pin]) -> bool:
     """Do what `SqlRegistry.write_pins` does; False, and nothing is done, where `read_state` gives None."""
     rows = [(project, pin.view, pin.version, pin.table_version, pin.holder) for pin in pins]

@@ -29,6 +29,7 @@ from featurectl.registry.erasures import (
     load_erasures,
     make_secret,
     mark_done,
+    newest_tombstone,
     require_erased,
 )
 from featurectl.registry.leases import SqlLeases
@@ -320,6 +321,11 @@ class SqlRegistry:
         """Take note that what can be reached of some tombstones' rows is removed; the project's serial stays."""
         with self._database.writing() as connection:
             mark_done(connection, project, numbers, self._clock() if self._clock else read_clock(connection))
+
+    def newest_erasure(self, project: str) -> int:
+        """Return the number of the newest tombstone, 0 where there is none."""
+        with self._database.reading() as connection:
+            return 0 if connection is None else newest_tombstone(connection, project)
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the database, a server's or this machine's."""

@@ -96,6 +96,16 @@ class Workspace:
             return self.state().erasures
         return self._erasures
 
+    def erasures_by_now(self) -> Erasures:
+        """Return what is erased by now; the registry's state is read again only where another erasure is the newest."""
+        from featurectl.registry.file import read_newest_erasure
+
+        newest = read_newest_erasure(file, self.project) if (file := self.registry_file()) else None
+        newest = self._registry.newest_erasure(self.project) if newest is None else newest
+        if self._erasures is None or self._erasures.number != newest:
+            return self.state().erasures
+        return self._erasures
+
     def applied_state(self) -> State:
         """Return the project as the registry knows it now, for a command that works on what is applied.
 

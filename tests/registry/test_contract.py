@@ -327,6 +327,7 @@ def test_erased_keys_are_known_by_their_hashes_and_numbers_grow(registry, open_r
     assert (len(secret), open_registry().erasure_secret("flights")) == (32, secret)
     assert registry.erasure_secret("other") != secret
     assert not registry.load_state("flights").erasures
+    assert registry.newest_erasure("flights") == 0
     items = [tombstone("carrier", ["id"], [key], AT, secret=secret) for key in ("a", "b")]
     written = registry.write_tombstones("flights", items, replace(ENTRY, command="erase", summary="2 keys"))
     assert [t.digest for t in written] == [items[0].digest, items[1].digest]
@@ -334,6 +335,7 @@ def test_erased_keys_are_known_by_their_hashes_and_numbers_grow(registry, open_r
     assert all(t.at > AT and t.done_at is None for t in written)
     state = open_registry().load_state("flights")
     assert (state.serial, state.erasures.secret, state.erasures.tombstones) == (1, secret, written)
+    assert (registry.newest_erasure("flights"), registry.newest_erasure("other")) == (written[1].number, 0)
     assert [e.summary for e in registry.read_history("flights")] == ["2 keys"]
     assert registry.load_state("other").erasures.tombstones == ()
 

@@ -10,6 +10,7 @@ import pytest
 from featurectl.registry.base import Pin, RegistryChange
 from featurectl.registry.file import (
     read_last_apply,
+    read_newest_erasure,
     read_pins,
     read_state,
     read_view_columns,
@@ -63,6 +64,7 @@ def test_it_is_what_the_registry_says(written, project):
     assert read_pins(file, project) == registry.read_pins(project)
     assert read_view_columns(file, project) == registry.read_view_columns(project)
     assert (*read_last_apply(file, project), None)[0] == registry.read_last_apply(project)
+    assert read_newest_erasure(file, project) == registry.newest_erasure(project)
 
 
 def test_the_order_of_objects_is_the_registrys(written):

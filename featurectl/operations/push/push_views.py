@@ -121,7 +121,7 @@ def push_request(workspace: Workspace, bound: BoundView, *, full: bool = False) 
         applied_at=bound.applied_at,
         latest=latest_push(workspace),
         full=full,
-        erasures=lambda: workspace.state().erasures,
+        erasures=workspace.erasures_by_now,
     )
 
 
