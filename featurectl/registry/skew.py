@@ -13,14 +13,15 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.registry.state import BoundFeature, ModelVersion
 
 
-def input_fingerprint(item: ModelInput, views: Mapping[str, FeatureView]) -> str:
+def input_fingerprint(item: ModelInput, features: Mapping[str, Mapping[str, str]]) -> str:
     """Return the fingerprint of everything that the values of an input depend on.
 
-    Of a feature that is its own, in the view as typed by its table, its join, default and type.
+    Of a feature that is its own, in the view as typed by its table, its join, default and type. `features` has the
+    `feature_fingerprints` of each view.
     """
     facts = {"input": input_fact(item)}
     if isinstance(item, FeatureInput):
-        feature = feature_fingerprints(views[item.view]).get(item.feature, "")
+        feature = features[item.view].get(item.feature, "")
         facts["feature"] = Fact(feature, feature)
     return digest(facts)
 
@@ -35,9 +36,10 @@ def check_skew(version: ModelVersion, model: Model, views: Mapping[str, FeatureV
     """
     if [item.name for item in model.inputs] != [item.name for item in version.inputs]:
         raise _refusal(version, "its definition has other inputs than it was trained on")
+    features = {name: feature_fingerprints(view) for name, view in views.items()}
     for item, bound in zip(model.inputs, version.inputs, strict=True):
         _check_input(version, item, bound)
-        if bound.fingerprint and bound.fingerprint != input_fingerprint(item, views):
+        if bound.fingerprint and bound.fingerprint != input_fingerprint(item, features):
             raise _refusal(version, f"input {bound.name}{_origin(bound)} means something else by now")
 
 

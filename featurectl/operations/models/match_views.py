@@ -117,12 +117,13 @@ def _by_names_here(view: FeatureView, names: Mapping[str, str]) -> FeatureView:
 def _other_features(version: ModelVersion, source: State, item: ObjectVersion, view: FeatureView) -> list[str]:
     """Return the features of a model version's inputs that a version of their view does not have, or has otherwise."""
     inputs = {known.name: known for known in load_model(version.definition).inputs}
-    there = {**feature_fingerprints(view), **item.features}
+    now = feature_fingerprints(view)
+    there = {**now, **item.features}
     names = current_names(view)
 
     def is_same(known: BoundFeature) -> bool:
         if known.fingerprint:
-            return known.fingerprint == input_fingerprint(inputs[known.name], {view.name: view})
+            return known.fingerprint == input_fingerprint(inputs[known.name], {view.name: now})
         return _registered(known, source) == there[known.feature]
 
     bound = [known for known in version.inputs if known.view == view.name]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
+from featurectl.identity.fingerprint import feature_fingerprints
 from featurectl.language.definitions.json_form import dump_definition, load_model, load_untyped_model
 from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.models.gates.evaluate import failed_gates
@@ -101,7 +102,8 @@ def _copy_of(origin: ModelVersion, matched: Mapping[str, MatchedView]) -> ModelV
     """Return a version as it is to be registered elsewhere: bound to that registry's views, to no tables of its own."""
     definition = _definition_there(origin.definition, matched)
     there = {item.name: item for item in load_model(definition).inputs}
-    bound = (_bound_there(item, there[item.name], matched) if item.view else item for item in origin.inputs)
+    features = {name: feature_fingerprints(match.view) for name, match in matched.items() if match.names}
+    bound = (_bound_there(item, there[item.name], matched, features) if item.view else item for item in origin.inputs)
     return replace(
         origin,
         version=0,
@@ -128,13 +130,18 @@ def _definition_there(definition: Json, matched: Mapping[str, MatchedView]) -> J
     return dump_definition(replace(model, inputs=inputs))
 
 
-def _bound_there(bound: BoundFeature, item: ModelInput, matched: Mapping[str, MatchedView]) -> BoundFeature:
+def _bound_there(
+    bound: BoundFeature,
+    item: ModelInput,
+    matched: Mapping[str, MatchedView],
+    features: Mapping[str, Mapping[str, str]],
+) -> BoundFeature:
     """Return an input bound to the matched version of its view."""
     match = matched[bound.view]
     there = replace(bound, view_version=match.version, feature=match.names.get(bound.feature, bound.feature))
     if not (match.names and bound.fingerprint):
         return there
-    return replace(there, fingerprint=input_fingerprint(item, {bound.view: match.view}))
+    return replace(there, fingerprint=input_fingerprint(item, features))
 
 
 def _arrive(copied: ModelVersion, origin: ModelVersion, context: EvaluationContext, files: int) -> CopiedVersion:

@@ -29,7 +29,7 @@ from featurectl.operations.training.champion import EvaluationContext
 from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.train import (
-    bind_input,
+    bind_inputs,
     champion_of,
     entity_keys,
     gated,
@@ -83,7 +83,7 @@ def import_model(
         DataError: FC515, there are no rows to prove it on.
     """
     found = imported.found
-    bound = [bind_input(item, sample.views) for item in model.inputs]
+    bound = bind_inputs(model.inputs, sample.views)
     check_names(found, [item.name for item in bound])
     form = fit_form(_with_lists(bound, found, imported.exported), sample.values)
     if not sample.values.height:

@@ -10,7 +10,7 @@ from typing import Final
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_duration, format_iso
 from featurectl.core.version import __version__
-from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
+from featurectl.identity.fingerprint import Fingerprints, fingerprints
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.language.definitions.view import FeatureView
@@ -38,16 +38,17 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
     """Return the manifest of a training set: what was asked for, what it was made of, what was counted."""
     request, spine, tally = made.resolved.request, made.spine, made.tally
     cut, inputs, views = request.cut, made.resolved.inputs, made.resolved.views.values()
+    meanings = {name: fingerprints(bound.view) for name, bound in made.resolved.views.items()}
     return {
         "schema_version": SCHEMA_VERSION,
         "model": request.model,
         "options": _describe_options(request),
         "rows": tally.rows,
         "columns": made.frames.schema.names(),
-        "inputs": [_describe_input(item, made) for item in inputs],
+        "inputs": [_describe_input(item, made, meanings) for item in inputs],
         "label": _describe_label(made) if made.label else None,
         "others": made.others,
-        "views": {bound.label: fingerprints(bound.view).data for bound in views},
+        "views": {bound.label: meanings[name].data for name, bound in made.resolved.views.items()},
         "tables": {bound.label: bound.table_version for bound in views},
         "refresh": {bound.label: shown_refresh(bound.view) for bound in views} if request.as_served else {},
         "spine": {
@@ -92,7 +93,9 @@ def _shown_choice(choice: FeatureChoice) -> str:
     return f"{choice.view}:{choice.feature}" + (f" as {choice.prefix}" if choice.prefix else "")
 
 
-def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, object]:
+def _describe_input(
+    item: ModelInput, made: TrainingSetBuild, meanings: Mapping[str, Fingerprints]
+) -> Mapping[str, object]:
     dtype = language_dtype(made.tally.types[item.name])
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
@@ -105,7 +108,7 @@ def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, ob
         "view": item.view,
         "version": bound.version,
         "feature": item.feature,
-        "fingerprint": feature_fingerprints(bound.view)[item.feature],
+        "fingerprint": meanings[item.view].features[item.feature],
     }
 
 

@@ -31,7 +31,7 @@ from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.digest import digest_rows
 from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import LIBRARIES, library_versions
-from featurectl.operations.training.train import bind_input, require_trainer, trainer_libraries
+from featurectl.operations.training.train import bind_inputs, require_trainer, trainer_libraries
 from featurectl.registry.applied import newest_usable
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.run_id import run_id_of
@@ -51,7 +51,7 @@ def digest_of(data: TrainingData, root: Path) -> str | None:
     examples = data.examples()
     made_of = {
         "model": _facts(model),
-        "inputs": [asdict(bind_input(item, data.rows.views)) for item in model.inputs],
+        "inputs": [asdict(item) for item in bind_inputs(model.inputs, data.rows.views)],
         "rows": _digest(examples, trainer.sample),
         "validation": None if examples.holdout is None else _digest(examples.holdout, 1.0),
         "code": code,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -17,6 +17,7 @@ from featurectl.core.erasures import Erasures, KeyPart
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import counted, plural
+from featurectl.identity.fingerprint import feature_fingerprints
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.models.all_model_formats import MODEL_FORMATS
@@ -72,7 +73,7 @@ def require_trainer(model: Model) -> Trainer:
 def fit_version(data: TrainingData, commands: CommandEnvironment, actor: Actor) -> Trained:
     """Return a model fitted on its data, as a version that is not registered."""
     model, trainer = data.model, require_trainer(data.model)
-    bound = [bind_input(item, data.rows.views) for item in model.inputs]
+    bound = bind_inputs(model.inputs, data.rows.views)
     fitted = fit_model(
         data.examples(), bound, trainer, allow_pickle=model.allow_pickle, model=model.name, commands=commands
     )
@@ -218,9 +219,13 @@ def _with_card(version: ModelVersion, fitted: FittedModel, model: Model, locatio
     return replace(version, card=card.path, card_sha256=card.sha256)
 
 
-def bind_input(item: ModelInput, views: Mapping[str, BoundView]) -> BoundFeature:
-    """Return an input fixed to the version of the view that it reads."""
-    fingerprint = input_fingerprint(item, {name: bound.view for name, bound in views.items()})
+def bind_inputs(inputs: Sequence[ModelInput], views: Mapping[str, BoundView]) -> list[BoundFeature]:
+    """Return inputs fixed to the versions of the views that they read."""
+    features = {name: feature_fingerprints(bound.view) for name, bound in views.items()}
+    return [_bind_input(item, input_fingerprint(item, features), views) for item in inputs]
+
+
+def _bind_input(item: ModelInput, fingerprint: str, views: Mapping[str, BoundView]) -> BoundFeature:
     match item:
         case FeatureInput():
             bound = views[item.view]
