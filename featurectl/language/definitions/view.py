@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from featurectl.core.dataclass import dataclass
@@ -81,7 +82,7 @@ class Transform:
     others: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: there would be no room for what is looked up again and again
 class FeatureView:
     """A named group of features of one entity from one source.
 
@@ -152,5 +153,8 @@ class FeatureView:
 
     def dtype_of(self, feature: str) -> str | None:
         """Return the type of a stored or derived feature; KeyError when the view has none of that name."""
-        types = {f.name: f.dtype for f in self.features} | {d.name: d.dtype for d in self.derived}
-        return types[feature]
+        return self._types[feature]
+
+    @cached_property
+    def _types(self) -> Mapping[str, str | None]:
+        return {f.name: f.dtype for f in self.features} | {d.name: d.dtype for d in self.derived}

@@ -56,7 +56,7 @@ from featurectl.language.typing.scope import Issue, Part
 class ResolvedInputs:
     """A model's columns in order, the place of each part and column, and the views that are named."""
 
-    items: list[ModelInput] = field(default_factory=list)
+    items: dict[str, ModelInput] = field(default_factory=dict)  # by name
     places: dict[Part, ScalarNode | Place] = field(default_factory=dict)
     columns: list[tuple[str, Place]] = field(default_factory=list)
     views: set[str] = field(default_factory=set)
@@ -65,8 +65,7 @@ class ResolvedInputs:
     def add(self, item: ModelInput, node: ScalarNode | Place) -> None:
         """Add a column; the first of two with one name stays."""
         self.columns.append((item.name, node if isinstance(node, Place) else node.span.place))
-        if all(other.name != item.name for other in self.items):
-            self.items.append(item)
+        self.items.setdefault(item.name, item)
 
 
 def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
@@ -174,12 +173,12 @@ def _add_view(shape: ViewFeaturesShape, inputs: ResolvedInputs, declared: Declar
     if view.entity is not None:
         check_join_keys(join_fields, view.entity, declared)
     prefix = shape.prefix or ""
+    old = old_names(view)
     for feature, place in wanted:
         if (current := _find(view, feature, place, declared)) is not None:
             item = _input(view, current, f"{prefix}{feature}", shape.join or {})
             _place_input(item, place, join_fields, inputs)
-            old = [alias for alias, name in old_names(view).items() if name == feature]
-            inputs.old_columns |= {f"{prefix}{alias}": item.name for alias in old}
+            inputs.old_columns |= {f"{prefix}{alias}": item.name for alias, name in old.items() if name == feature}
 
 
 def _add_one(shape: OneFeatureShape, inputs: ResolvedInputs, declared: Declarations) -> None:
@@ -275,11 +274,10 @@ def _add_derived(shape: DerivedShape, inputs: ResolvedInputs) -> None:
 
 def _use_current_columns(inputs: ResolvedInputs, declared: Declarations) -> None:
     """Rewrite derived columns that read a feature of a whole view by an old name of it, with a warning each."""
-    own = {item.name for item in inputs.items}
-    current = {old: name for old, name in inputs.old_columns.items() if old not in own}
-    for at, item in enumerate(inputs.items if current else ()):
+    current = {old: name for old, name in inputs.old_columns.items() if old not in inputs.items}
+    for name, item in inputs.items.items() if current else ():
         if isinstance(item, DerivedInput):
-            inputs.items[at] = with_current_columns(item, current, inputs.places, declared)
+            inputs.items[name] = with_current_columns(item, current, inputs.places, declared)
 
 
 def _spine(shape: ModelShape, declared: Declarations) -> Spine:
@@ -379,7 +377,7 @@ def _model(shape: ModelShape, spine: Spine, inputs: ResolvedInputs, judged_on: S
     return Model(
         name=shape.name,
         spine=spine,
-        inputs=tuple(inputs.items),
+        inputs=tuple(inputs.items.values()),
         trainer=_trainer(shape.trainer, judged_on),
         output_name=shape.output.name if shape.output else "score",
         output_dtype=shape.output.type if shape.output else None,

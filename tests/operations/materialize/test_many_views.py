@@ -52,7 +52,7 @@ def test_state_is_read_once_and_erasures_are_asked_for_by_each_view(root: Path, 
 
 
 @pytest.mark.parametrize("is_plain", [True, False])
-def test_an_erasure_of_another_process_is_noticed(root: Path, calls: list[str], is_plain: bool):
+def test_an_erasure_of_another_process_is_noticed(root: Path, calls: list[str], *, is_plain: bool):
     with open_workspace(root, None, None) as workspace:
         if not is_plain:  # a registry that SQLAlchemy alone can ask
             workspace.registry_file = lambda: None  # type: ignore[method-assign]
