@@ -107,6 +107,9 @@ class OfflineTable(Protocol):
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
 
+    def newest(self) -> tuple[int | None, Coverage | None]:
+        """Return the newest version of the table, and what that very version has read; None when there is no table."""
+
     def coverage(self) -> Coverage | None:
         """Return what the newest version has read, or None when there is no table."""
 
@@ -185,14 +188,6 @@ class OfflineTable(Protocol):
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the newest version's rows of one of so many buckets, sorted, whatever number of them it has."""
-
-
-def newest_of(table: OfflineTable) -> tuple[int | None, Coverage | None]:
-    """Return the newest version of a table and the coverage of that very version, whoever writes meanwhile."""
-    version, coverage = table.version(), table.coverage()
-    while version != (now := table.version()):
-        version, coverage = now, table.coverage()
-    return version, coverage
 
 
 def coverage_of(history: Sequence[tuple[int, Coverage]], version: int) -> Coverage | None:

@@ -92,19 +92,25 @@ class ViewTable(ErasableTable):
         table = self._open()
         return None if table is None else table.version()
 
-    def coverage(self) -> Coverage | None:
-        """Return what the newest version has read, or None when there is no table.
+    def newest(self) -> tuple[int | None, Coverage | None]:
+        """Return the newest version of the table, and what that very version has read; None when there is no table.
 
         Raises:
             StoreError: FC619, the registry is older than what was erased of the table.
         """
         table = self._open()
-        self._seen = (None if table is None else table.version(),)
         if table is None:
-            return None
-        commit = self._commit_of(table)
+            self._seen = (None,)
+            return None, None
+        number = table.version()
+        self._seen = (number,)
+        commit = self._commit_of(table, number)
         self._check_known(commit)
-        return commit.coverage
+        return number, commit.coverage
+
+    def coverage(self) -> Coverage | None:
+        """Return what the newest version has read, or None when there is no table; it raises what `newest` does."""
+        return self.newest()[1]
 
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""

@@ -46,6 +46,9 @@ class MemoryTable:
     def version(self) -> int | None:
         return len(self.versions) - 1 if self.versions else None
 
+    def newest(self) -> tuple[int | None, Coverage | None]:
+        return self.version(), self.coverage()
+
     def coverage(self) -> Coverage | None:
         return self.versions[-1][1] if self.versions else None
 

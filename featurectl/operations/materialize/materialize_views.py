@@ -25,6 +25,7 @@ from featurectl.operations.unapplied import warn_unapplied
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.clocks import ClockCheck, check_clocks
 from featurectl.workspace.older_registry import check_erasures_known
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ObjectVersion
@@ -143,6 +144,7 @@ def _prepare(
     chosen = choose_views(applied.state, names)
     work = ViewWork(
         applied=applied,
+        known_columns=list_view_columns(workspace),
         range=_range(chosen, request),
         full=request.full,
         keep_changed=request.keep_changed,

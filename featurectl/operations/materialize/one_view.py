@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.language.definitions.source import Source
     from featurectl.offline.base import Coverage, OfflineTable
+    from featurectl.registry.base import SeenColumns
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.applied_workspace import AppliedWorkspace
 
@@ -41,9 +42,10 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)  # before anything was known
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewWork:
-    """What is done for each view, and where."""
+    """What is done for each view, and where; `known_columns` are those that the registry had when the run began."""
 
     applied: AppliedWorkspace
+    known_columns: SeenColumns
     range: Range | None
     full: bool
     keep_changed: bool
@@ -88,7 +90,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         work.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
     if not work.full:  # a table that is made again is read by nobody before: files of it may be lost
         clean_erased(work.applied, item, run.table, work.progress)
-    before, version = run.table.coverage(), run.table.version()
+    version, before = run.table.newest()
     if before is not None and not work.full:
         _check_not_future(work, item, before)
     if work.range is not None:
@@ -112,7 +114,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     if as_read.view.source.is_stream:
         _compact_logs(work, as_read.view.source)
     seen = columns_seen(as_read, after.columns if after else {})
-    record_columns(work.applied.workspace, seen, work.progress)
+    record_columns(work.applied.workspace, seen, work.known_columns, work.progress)
     return made if expired is None else replace(made, table_version=expired)
 
 

@@ -8,7 +8,7 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import StoreError
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.registry.base import seen_place
-from featurectl.workspace.plain_registry import keep_view_columns, list_view_columns
+from featurectl.workspace.plain_registry import keep_view_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,15 +37,16 @@ def columns_seen(run: MaterializeRun, of_table: Mapping[str, str]) -> SeenColumn
     }
 
 
-def record_columns(workspace: Workspace, seen: SeenColumns, progress: Progress) -> None:
-    """Keep the types of columns for who looks at the registry alone.
+def record_columns(workspace: Workspace, seen: SeenColumns, known: SeenColumns, progress: Progress) -> None:
+    """Keep the types of columns, unless they are `known` to the registry, for who looks at the registry alone.
 
     That this fails is a warning: the table is what it is.
     """
     for (place, version), columns in seen.items():
+        if known.get((place, version)) == columns:
+            continue
         try:
-            if list_view_columns(workspace).get((place, version)) != columns:
-                keep_view_columns(workspace, {(place, version): columns})
+            keep_view_columns(workspace, {(place, version): columns})
         except StoreError as error:
             progress.done(f"warning: the types of {place}@{version} are not kept: {error.message}")
 

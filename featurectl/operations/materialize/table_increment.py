@@ -123,10 +123,10 @@ def materialize_view(
     """
     reading_rows = RowCounter(progress=run.progress)
     with SpillRoom(run.spill, reading_rows.report) as room:
-        coverage = run.table.coverage()
+        before, coverage = run.table.newest()
         begin = table_begin(run.view, None if full else coverage, since, now)
         ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
-        doubles, before = DoubleFinder(view=run.view), run.table.version()
+        doubles = DoubleFinder(view=run.view)
         how = _Reading(engine=engine, room=room, counter=reading_rows, doubles=doubles)
         made = _materialize(run, how, ahead)
         return replace(made, doubles=doubles.compared(run.table, before), empty_parts=tuple(how.empty))

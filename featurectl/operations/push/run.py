@@ -16,7 +16,7 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted, format_count, moved_by
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.view import FeatureView
-from featurectl.offline.base import OfflineTable, newest_of
+from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView, Origin, PushRecord, Writing
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.future_pushes import CLOCKS_DIFFER, how_far_ahead
@@ -303,7 +303,7 @@ def _look(request: PushRequest, online: OnlineView, *, known: bool = True, count
 
     With `counted_rows` the store is asked how many rows there are, where it can say.
     """
-    table_version, coverage = newest_of(request.table)
+    table_version, coverage = request.table.newest()
     if table_version is None or coverage is None:
         raise never_materialized(request.view.name)
     last = _last_push(request, online) if known else None

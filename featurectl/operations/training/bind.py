@@ -11,7 +11,7 @@ from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import typed_view
-from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
+from featurectl.offline.base import Coverage, OfflineStore, OfflineTable
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
 from featurectl.offline.stream_coverage import asof_of
 from featurectl.operations.training.bound_view import BoundView
@@ -47,7 +47,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
     """
     view = load_view(registered.definition)
     table = view_table(offline, view, registered.version)
-    newest, coverage = newest_of(table)
+    newest, coverage = table.newest()
     if newest is None or coverage is None:
         raise DataError(
             f"feature view {view.name}@{registered.version} has no offline table",
