@@ -59,7 +59,7 @@ def test_an_event_view_answers_as_of_the_register():
 
 
 @pytest.mark.parametrize(("nan", "mean"), [("null", None), ("keep", float("inf"))])
-def test_a_sum_that_overflows_is_null_unless_the_source_keeps_what_is_not_finite(nan, mean):
+def test_a_sum_that_overflows_is_null_unless_the_source_keeps_such(nan, mean):
     view = replace(EVENTS, source=replace(STREAM, nan=nan))
     reader, found = reader_of(view), list_of(view, (9_000_000, (1e308, True)), (5_000_000, (1e308, None)))
     assert reader.answer(found, ASOF, NOW).values["arr_delay_mean_7d"].value == mean

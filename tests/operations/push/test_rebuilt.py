@@ -108,18 +108,21 @@ def test_a_rebuild_after_a_cut_off_first_push_leaves_nothing_of_it(store, view, 
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
-def test_a_rebuild_between_two_reads_of_the_table_is_not_taken_for_sent(store, view, project, monkeypatch):
+def test_a_rebuild_once_the_table_was_looked_at_is_not_taken_for_sent(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push_view(push_request(store, view, rows, 0, project))
-    coverage, begun = rows.coverage, []
+    newest, begun = rows.newest, []
 
-    def coverage_after_the_other():
+    def newest_before_the_other():
+        found = newest()
         if not begun:
             begun.append(True)
             rebuild(rows, view, [("a", -2, None, {"amount": 9})], AMOUNT, "second")
-        return coverage()
+        return found
 
-    monkeypatch.setattr(rows, "coverage", coverage_after_the_other)
+    monkeypatch.setattr(rows, "newest", newest_before_the_other)
+    push_view(push_request(store, view, rows, 0, project))
+    assert begun
     push_view(push_request(store, view, rows, 0, project))
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
