@@ -234,8 +234,7 @@ class ShuffledRows:
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of a bucket in total order."""
         rows = self.shuffle.of(bucket, buckets)
-        order = row_order(self.keys, rows.columns)
-        return sort_rows(rows, order)
+        return sort_rows(rows, row_order(self.keys, rows.columns))
 
     def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Give the rows of a bucket in total order; one that outgrows its share of the memory is sorted in files."""

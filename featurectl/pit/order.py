@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from featurectl.pit.arrays import Ints
 
 _CODE, _PLACE = "\x00code", "\x00place"
-_FEW: Final = 10_000
+_FEW: Final = 10_000  # rows that are looked at before the others
 _DENSE: Final = 8  # numbers a row up to which keys that are numbers already are taken as they are
 _BITS: Final = 63  # of a number that is sorted
 
@@ -88,10 +88,11 @@ def places_in_order(code: Ints, greatest: int, time: Ints) -> Ints:
     assert greatest < room, f"{len(code):,} rows are too many to be ordered at once"
     least = int(time.min())
     span = int(time.max()) - least + 1
-    step = -(-(greatest + 1) * span // room)
+    slots = min(span, room // (greatest + 1))  # of a code, so that the last of the last code has room
+    step = -(-span // slots)
     since = time.view(np.uint64) - np.uint64(least % 2**64)  # years may be further apart than 63 bits reach
     slot = (since if step == 1 else since // np.uint64(step)).view(np.int64)
-    number = code * ((span - 1) // step + 1) + slot
+    number = code * slots + slot
     packed = pl.Series(number << bits | np.arange(len(code))).sort().to_numpy()
     places: Ints = packed & ((1 << bits) - 1)
     if step > 1:

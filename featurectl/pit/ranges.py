@@ -26,8 +26,8 @@ class Times:
         self._least = int(values.min()) if len(values) else 0
         self._most = int(values.max()) if len(values) else 0
         span = self._most - self._least + 3
-        self._step = -(-len(groups.starts) * span // _MOST)
-        self._slots = (span - 1) // self._step + 1
+        self._slots = min(span, max(_MOST // max(len(groups.starts), 1), 1))  # of a group
+        self._step = -(-span // self._slots)
         self._sorted = self._numbered(groups.owner, values)
 
     def _numbered(self, group: Ints, instant: Ints) -> Ints:

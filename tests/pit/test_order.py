@@ -93,6 +93,18 @@ def test_places_are_in_order_however_few_bits_a_number_has(bits, spread, monkeyp
         assert places_in_order(code, 63, time).tolist() == np.lexsort((np.arange(rows), time, code)).tolist()
 
 
+@given(st.integers(0, 2**45), st.integers(1, 2**62), st.integers(0, 99))
+@settings(max_examples=examples(60))
+def test_the_last_rows_of_the_last_code_stay_last(greatest, spread, seed):
+    """The last step of the last code is the greatest number of all: one step too many, and it is less than none."""
+    random = np.random.default_rng(seed)
+    code = random.choice([0, greatest // 2, greatest], 1000)
+    time = np.where(
+        random.random(1000) < 0.5, random.choice([-spread, spread], 1000), random.integers(-spread, spread, 1000)
+    )
+    assert places_in_order(code, greatest, time).tolist() == np.lexsort((time, code)).tolist()
+
+
 @given(st.lists(COMPOSITE, min_size=1, max_size=5), st.integers(5, 8))
 @settings(max_examples=examples(12))
 def test_texts_that_return_often_are_ordered_as_their_columns_are(drawn, times):
