@@ -56,8 +56,8 @@ class SourceOpener:
             message, way_out = dates_note(source)
             self._progress.done(f"note: source {source.name}: {message}; {way_out} (FC358)")
 
-    def report(self) -> None:
-        """Report the sources that were read since the last time."""
+    def report(self, *, forget: bool = False) -> None:
+        """Report the sources that were read since the last time; `forget`: those opened so far are not read again."""
         for name, columns in self._columns.items():
             if columns and name not in self._reported:
                 self._reported.add(name)
@@ -73,6 +73,8 @@ class SourceOpener:
                 if (reader.source.name, column) not in self._files_reported:
                     self._files_reported.add((reader.source.name, column))
                     self._progress.done(f"warning: source {reader.source.name}: {_lack(column, list(parts))}")
+        if forget:
+            self._readers.clear()
 
 
 def _lack(column: str, files: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ def verify_store(
     record = store.read_push_record(where)
     if record is None:
         return ViewSkew(view=item.name, version=item.version, entities=0, of=0, note="never pushed", pushed=False)
-    bound = bind_view(workspace.offline(), item)  # once more: a push between both knew more than that table
+    bound = bind_view(workspace.offline(), item, bound.stored)  # a push between both knew more than that table
     how.progress.start(f"compare {bound.label}")
     latest, count = latest_push(workspace), store.count(where)
 

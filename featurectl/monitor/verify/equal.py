@@ -32,7 +32,7 @@ def differing(served: pl.Series, computed: pl.Series, *, tolerance: float) -> pl
     other = _as_served(computed, served.dtype)
     lost = other.is_null() & computed.is_not_null()
     exact = served.ne_missing(other) | lost
-    if tolerance <= 0 or not served.dtype.is_float():
+    if tolerance <= 0 or not served.dtype.is_float() or not exact.any():
         return exact
     both = pl.DataFrame([served.alias("served"), other.alias("other")])
     size = pl.max_horizontal(pl.col("served").abs(), pl.col("other").abs())

@@ -28,6 +28,7 @@ from featurectl.workspace.older_registry import check_erasures_known
 from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
+    from featurectl.offline.base import OfflineTable
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.workspace import Workspace
 
@@ -103,7 +104,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
         progress.start(f"materialize {item.name}@{item.version}")
         runs.append(_run(work, item, online=request.online))
         progress.done(describe_run(runs[-1]))
-        work.applied.sources.report()
+        work.applied.sources.report(forget=True)
         made = runs[-1].made
         if made is not None and made.action == "first":
             work.applied.sources.note_dates(load_untyped_view(item.definition).source)
@@ -181,8 +182,9 @@ def _run(work: ViewWork, item: ObjectVersion, *, online: bool) -> ViewRun:
     workspace = work.applied.workspace
     with Recording(workspace, item, "materialize", work.progress) as recording:
         try:
-            made = materialize_version(work, item)
-            pushed = _push(workspace, item) if online else None
+            run = view_run(work, item)
+            made = materialize_version(work, item, run)
+            pushed = _push(workspace, item, run.table) if online else None
         except FeaturectlError as caught:
             error = caught
         seconds = recording.seconds
@@ -200,9 +202,9 @@ def _run(work: ViewWork, item: ObjectVersion, *, online: bool) -> ViewRun:
     )
 
 
-def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
+def _push(workspace: Workspace, item: ObjectVersion, table: OfflineTable) -> PushResult | None:
     """Return what was pushed; None for a view that is offline only, or of a stream, whose workers keep it online."""
-    bound = bind_view(workspace.offline(), item)
+    bound = bind_view(workspace.offline(), item, table)
     if not bound.view.is_pushed:
         return None
     check_erasures_known(workspace, workspace.online())

@@ -75,15 +75,14 @@ def view_run(work: ViewWork, item: ObjectVersion) -> MaterializeRun:
     )
 
 
-def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
-    """Return what was done for a view version.
+def materialize_version(work: ViewWork, item: ObjectVersion, run: MaterializeRun) -> Materialized:
+    """Return what was done for a view version, whose sources and table are opened.
 
     Raises:
         DataError: a source can't be read, FC518 its rows are not as checks say, FC528 the table is of the future.
         StoreError: the table can't be written; it stays as it was.
     """
-    run, now = view_run(work, item), work.applied.now
-    as_read = run
+    as_read, now = run, work.applied.now
     engine = open_engine(work.applied.workspace.environment, work.memory_bytes)
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
@@ -219,6 +218,7 @@ def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:
 
 def _vacuum(work: ViewWork, run: MaterializeRun, *, rewritten: bool) -> None:
     """Remove files that nothing needs any more: after a rewrite, else now and then, for compactions leave some too."""
-    if not rewritten and (run.table.version() or 0) % _VACUUM_EVERY:
+    version = run.table.version() or 0  # the first one has replaced no file
+    if not rewritten and (version % _VACUUM_EVERY or not version):
         return
     run.table.vacuum(named_versions(work.applied, f"{run.view.name}@{run.version}"))

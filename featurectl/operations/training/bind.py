@@ -37,8 +37,8 @@ def view_table(offline: OfflineStore, view: FeatureView, version: int) -> Offlin
     return offline.table(view.name, version, view.key_types, view.entity.name if view.entity else "")
 
 
-def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
-    """Return a view version with its table at the table's newest version.
+def bind_view(offline: OfflineStore, registered: ObjectVersion, table: OfflineTable | None = None) -> BoundView:
+    """Return a view version with its table at the table's newest version; `table` is a handle that is open already.
 
     The table may lack inputs of features that were added since it was written; asking for one of these fails then.
 
@@ -46,7 +46,7 @@ def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:
         DataError: FC510, the view was never materialized, or its table was made by another definition.
     """
     view = load_view(registered.definition)
-    table = view_table(offline, view, registered.version)
+    table = table or view_table(offline, view, registered.version)
     newest, coverage = table.newest()
     if newest is None or coverage is None:
         raise DataError(
