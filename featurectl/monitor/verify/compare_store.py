@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache, partial
 from typing import Final
 
 import polars as pl
@@ -77,7 +78,7 @@ def verify_store(
     latest, count = latest_push(workspace), store.count(where)
 
     def compare(bound: BoundView) -> ViewSkew:
-        known = surroundings(workspace, state, bound, record)
+        known = cache(partial(surroundings, workspace, state, bound, record))
         task = _task(workspace, bound, known, record, how)
         return _Comparison(task).compare(_drawn(sample, count), count)
 
@@ -90,7 +91,9 @@ def verify_store(
     return replace(skew, note="; ".join(part for part in (future, skew.note) if part), future=future)
 
 
-def _task(workspace: Workspace, bound: BoundView, known: TablePast, record: PushRecord, how: ReplayOptions) -> _Task:
+def _task(
+    workspace: Workspace, bound: BoundView, known: Callable[[], TablePast], record: PushRecord, how: ReplayOptions
+) -> _Task:
     clock = workspace.clock
     return _Task(
         bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),
@@ -116,8 +119,9 @@ def _drawn(sample: int | None, count: int) -> Callable[[bytes], bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """A view version to compare: its table without a ttl, its place in the store, the last push, what is around it.
+    """A view version to compare: its table without a ttl, its place in the store, the last push.
 
+    `known` gives what is around it, which is asked of the log only where a row differs.
     Nothing can rightly have been pushed as of later than `latest`. `ran_out`: by the real clock the store may have let
     rows go.
     """
@@ -126,7 +130,7 @@ class _Task:
     store: OnlineStore
     where: OnlineView
     record: PushRecord
-    known: TablePast
+    known: Callable[[], TablePast]
     how: ReplayOptions
     engine: Engine
     latest: datetime
@@ -224,7 +228,7 @@ class _Comparison:
         marked = wrong.with_columns(
             pl.when(missing).then(pl.lit(value=True)).otherwise(pl.col(n)).alias(n) for n in wrong.columns
         )
-        explained = explain(self._task.engine, served, marked, self._task.known, how.tolerance)
+        explained = explain(self._task.engine, served, marked, self._task.known(), how.tolerance)
         for name, tally in self._tallies.items():
             tally.count(explained.causes[name].filter(~missing))
             tally.details = explained.details | tally.details

@@ -151,7 +151,7 @@ class _Ranges:
         part = self.spine.part(start, self.rows)
         made = join_rows(self.engine, part, self.inputs, self.views, self.target)
         tally.add(made)
-        made.rows.write_ipc(file, compression="lz4")
+        made.rows.write_ipc(file)
         return made.rows.schema, made.label
 
 

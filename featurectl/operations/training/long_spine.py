@@ -143,7 +143,7 @@ class _Raw:
         typed = split_kept(frame)[0].columns
         self._typed = [name for name in self._typed if name in typed] if self._files else typed
         self._files.append(self._folder / f"raw-{len(self._files)}.arrow")
-        frame.write_ipc(self._files[-1], compression="lz4")
+        frame.write_ipc(self._files[-1])
 
     def pairs(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Give each batch as its columns in the language's types, and apart from them its own; its file goes."""
@@ -199,7 +199,7 @@ def store(parts: Iterable[SpineRows], place: SpillPlace) -> AnySpine:
 
 def _write(frame: pl.DataFrame, folder: Path, number: int) -> Path:
     path = folder / f"{number}.arrow"
-    frame.write_ipc(path, compression="lz4")
+    frame.write_ipc(path)
     return path
 
 

@@ -60,7 +60,7 @@ class PartedView:
         if path.exists():  # a table that is read in parts is asked by one answer at a time, each part once
             return pl.read_ipc(path)
         rows = ordered(apart.of(part, parts), self.bound.view.keys)
-        rows.write_ipc(path, compression="lz4")
+        rows.write_ipc(path)
         return rows
 
     def _laid_apart(self) -> tuple[Shuffle, Path]:
