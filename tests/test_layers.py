@@ -47,7 +47,7 @@ HEAVY = {
     "botocore": ["online/dynamodb/"],
     "psycopg": ["core/postgres.py", "online/postgres/", "sources/sql/"],
     "confluent_kafka": ["streaming/topics/kafka/"],
-    "backports": ["sources/unfolding.py"],
+    "backports": ["core/zstd.py"],
     "deltalake": [
         "offline/actions.py", "offline/appended_table.py", "offline/commit_log.py", "offline/compact_turns.py",
         "offline/delta.py", "offline/erasable_table.py", "offline/erased_log.py", "offline/event_log.py",

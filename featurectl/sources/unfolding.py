@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from featurectl.core import zstd
 from featurectl.core.errors import DataError
 
 MOST_CELL: Final = 16 * 2**20  # bytes of a cell of a CSV file, of a line of others
@@ -116,11 +116,6 @@ def _zlib(packed: IO[bytes]) -> Iterator[bytes]:
 
 
 def _zstd(packed: IO[bytes]) -> Iterator[bytes]:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-
     try:
         with zstd.ZstdFile(packed) as text:
             yield from iter(lambda: text.read(_CHUNK), b"")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.online.stream_state.columns import Column, column_of, join_columns, order_column
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column, column_of, join_columns, order_column
 from featurectl.online.stream_state.record import EventRecord, tie_order
 from featurectl.pit.arrays import Bools, Ints
 
@@ -119,7 +119,7 @@ def join_rows(head: EventRows, raw: EventRows, layout: ListLayout) -> EventRows:
             np.concatenate((head.names, raw.names))[places] if layout.has_dedup else raw.names,
             np.concatenate((head.copy_order, raw.copy_order))[places],
             tuple(
-                order_column(join_columns(one, other), places)
+                order_column(join_columns((one, other)), places)
                 for one, other in zip(head.columns, raw.columns, strict=True)
             ),
         )

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.core.dtypes import FLOAT64, INT64, decimal_parts
+from featurectl.online.stream_state.columns import OTHER, WHOLE, Column
 from featurectl.online.stream_state.layout import StateName
-from featurectl.online.stream_state.packed_columns import OTHER, WHOLE, Column
 from featurectl.online.stream_state.value_hashes import hash_values
 from featurectl.pit.arrays import Floats, Ints, Numbers
 from featurectl.pit.hyperloglog import EXACT_VALUES, REGISTERS, estimated_counts, register_values

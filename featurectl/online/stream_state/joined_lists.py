@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from featurectl.core.errors import StoreError
 from featurectl.online.stream_state.base import EntityList, is_head
-from featurectl.online.stream_state.head import PackedHead, open_head, open_heads
-from featurectl.online.stream_state.joined_columns import join_ints, join_packed, join_sorted
+from featurectl.online.stream_state.columns import Column, join_columns, order_column
+from featurectl.online.stream_state.head import Head, no_head, unpack_head
 from featurectl.online.stream_state.joined_records import JoinedRecords, RawRecords, join_records
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column, join_columns, order_column
-from featurectl.online.stream_state.packed_times import BY_HEAD, INSTANTS, last_available
 from featurectl.pit.arrays import Bools, Ints, running_total
 
-_NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", b"", ())
-_NO_RECORDS: Final = RawRecords([], {}, None)
 _KEYS_END: Final = 1 << 62
+_MANY: Final = 10_000  # rows of a list that is not joined to others
 
 
 class OpenedList(NamedTuple):
-    """A list whose head is not unpacked yet, and the records behind it."""
+    """A list whose head has neither tiles nor `lifetime`, and the records behind it, which are packed yet."""
 
-    head: PackedHead
+    head: Head
     raw: RawRecords
 
 
-def open_list(found: EntityList, layout: ListLayout) -> OpenedList | None:
-    """Return a list as it can be joined to others; None where it has to be read alone, or holds something wrong."""
-    elements, head = found.elements, _NO_HEAD
-    if not elements:
-        return None
-    try:
-        if is_head(elements[0]):
-            opened = open_head(elements[0], layout)
-            if opened is None:
-                return None
-            head, elements = opened, elements[1:]
-        frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)) if elements else {}
-    except (StoreError, ValueError, TypeError, LookupError, OverflowError):
-        return None  # who reads it alone says what is wrong
-    return OpenedList(head, RawRecords(elements, frontier, found.marks))
-
-
 def open_lists(found: Sequence[EntityList | None], layout: ListLayout) -> list[OpenedList | None]:
-    """Return lists as `open_list` does each; the usual ones, which begin with a head, take less time together."""
-    places = [i for i, one in enumerate(found) if one is not None and one.elements and is_head(one.elements[0])]
-    heads = open_heads([found[i].elements[0] for i in places], layout) if places else []  # type: ignore[union-attr]
-    if heads is None:
-        return [None if one is None else open_list(one, layout) for one in found]
-    opened: list[OpenedList | None] = [None] * len(found)
-    for i, head in zip(places, heads, strict=True):
-        elements, marks = cast("EntityList", found[i])
-        raw = _NO_RECORDS
-        if len(elements) > 1 or marks is not None:
-            frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)) if len(elements) > 1 else {}
-            raw = RawRecords(elements[1:], frontier, marks)
-        opened[i] = OpenedList(head, raw)
-    if len(places) < len(found):
-        for i, one in enumerate(found):
-            if one is not None and opened[i] is None:
-                opened[i] = open_list(one, layout)
-    return opened
+    """Return lists as they can be joined to others; None where one is to be read alone, or holds something wrong."""
+    none = no_head(layout)
+    return [None if one is None or not one.elements else _opened(one, layout, none) for one in found]
+
+
+def _opened(found: EntityList, layout: ListLayout, head: Head) -> OpenedList | None:
+    elements = found.elements
+    if is_head(elements[0]):
+        try:
+            head = unpack_head(elements[0], layout)
+        except StoreError:
+            return None  # who reads it alone says what is wrong
+        if head.tiles.height or head.lifetime is not None or head.rows.height > _MANY:
+            return None
+        elements = elements[1:]
+    return OpenedList(head, RawRecords(elements, head.frontier, found.marks))
 
 
 class JoinedRows(NamedTuple):
@@ -118,67 +96,31 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
 
 
 def _of_heads(
-    heads: Sequence[PackedHead], columns: Mapping[int, str], others_us: Sequence[int], at_us: Ints
-) -> tuple[JoinedRows, Callable[[], Ints]]:
-    """Return the rows of heads that count, and what says, as keys are, when these became available.
+    heads: Sequence[Head], columns: Iterable[int], others_us: Sequence[int], at_us: Ints
+) -> tuple[JoinedRows, Ints]:
+    """Return the rows of heads that count, and when these became available, as keys are.
 
     Keys have room for others, of so many instants.
     """
-    filled = [head for head in heads if head.rows]
-    counts = np.array([head.rows for head in filled], np.int64)
-    ends = running_total(np.array([head.rows for head in heads], np.int64))
-    owners = np.flatnonzero(np.diff(ends))
-    keys, firsts, lasts = join_sorted([head.event_us for head in filled], counts)
-    base_us = min((*firsts.tolist(), *others_us), default=0)
-    span = (
-        max((*lasts.tolist(), *others_us), default=0) - base_us + 2
-    )  # so that between two lists is room for "before all" and "behind all"
+    counts = np.array([head.rows.height for head in heads], np.int64)
+    keys = np.concatenate([head.rows.event_us for head in heads])
+    stamps = np.concatenate([head.rows.available_us for head in heads])
+    known_us = [*others_us, *((int(keys.min()), int(keys.max())) if len(keys) else ())]
+    base_us = min(known_us, default=0)
+    span = max(known_us, default=0) - base_us + 2  # between two lists is room for "before all" and "behind all"
     if span * len(heads) >= _KEYS_END:
         raise OverflowError(span)
-    keys += np.repeat(firsts - base_us + owners * span, counts)
-    joined = {i: join_packed([head.columns[i] for head in filled], dtype, counts) for i, dtype in columns.items()}
-    rows = JoinedRows(ends, keys, base_us, span, joined)
-    if _all_count(filled, lasts, at_us[owners]):
-        return rows, lambda: _stamps(filled, keys, counts, owners * span - base_us)
-    stamps = _stamps(filled, keys, counts, owners * span - base_us)
-    until = at_us[owners] - base_us + owners * span
-    kept = (stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts)
-    return rows.take(kept), lambda: stamps[kept]
+    joined = {i: join_columns([head.rows.columns[i] for head in heads]) for i in columns}
+    kept = stamps <= np.repeat(at_us, counts)
+    kept &= ~np.concatenate([head.rows.is_repeat for head in heads])
+    moved_us = np.repeat(np.arange(len(heads)) * span - base_us, counts)
+    keys += moved_us
+    stamps += moved_us
+    rows = JoinedRows(running_total(counts), keys, base_us, span, joined)
+    return (rows, stamps) if kept.all() else (rows.take(kept), stamps[kept])
 
 
-def _all_count(filled: Sequence[PackedHead], lasts: Ints, at_us: Ints) -> bool:
-    """Return whether all rows of heads count at an instant each, as far as that is known without their stamps."""
-    return all(
-        not head.repeats
-        and (
-            (head.available_us[0] & BY_HEAD and head.asof_us <= instant_us)
-            or last_available(head.available_us, head.asof_us, last_us, head.rows) <= instant_us
-        )
-        for head, last_us, instant_us in zip(filled, lasts.tolist(), at_us.tolist(), strict=True)
-    )
-
-
-def _stamps(filled: Sequence[PackedHead], keys: Ints, counts: Ints, moved_us: Ints) -> Ints:
-    """Return when the rows of heads became available, as keys, which are so much more than instants."""
-    found = join_ints([head.available_us[1:] for head in filled], counts)
-    forms = np.array([head.available_us[0] for head in filled], np.int64)
-    found += np.where(np.repeat(forms & INSTANTS == 0, counts), keys, np.repeat(moved_us, counts))
-    return found
-
-
-def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
-    """Return which rows of heads are repeats."""
-    found, end = np.zeros(int(counts.sum()), np.bool_), 0
-    for head in filled:
-        if head.repeats:
-            found[end : end + head.rows] = np.unpackbits(np.frombuffer(head.repeats, np.uint8), count=head.rows)
-        end += head.rows
-    return found
-
-
-def _with_records(
-    rows: JoinedRows, stamps: Callable[[], Ints], records: JoinedRecords, columns: Mapping[int, Column]
-) -> JoinedRows:
+def _with_records(rows: JoinedRows, stamps: Ints, records: JoinedRecords, columns: Mapping[int, Column]) -> JoinedRows:
     """Return rows, of which `stamps` says when they became available, and records in their places."""
     moved = records.owners * rows.span - rows.base_us
     keys, stamps_behind = records.event_us + moved, records.available_us + moved
@@ -190,8 +132,8 @@ def _with_records(
     is_row[behind] = False
     places[is_row] = np.arange(count)
     if count and (rows.keys[np.minimum(at, count - 1)] == keys[order]).any():
-        both = np.concatenate((stamps(), stamps_behind)), np.concatenate((rows.keys, keys))
+        both = np.concatenate((stamps, stamps_behind)), np.concatenate((rows.keys, keys))
         places = np.lexsort(both)  # of equal rows those of the head stay before
-    joined = {i: order_column(join_columns(column, columns[i]), places) for i, column in rows.columns.items()}
+    joined = {i: order_column(join_columns((column, columns[i])), places) for i, column in rows.columns.items()}
     ends = rows.ends + running_total(np.bincount(records.owners, minlength=len(rows.ends) - 1))
     return rows._replace(ends=ends, keys=np.concatenate((rows.keys, keys))[places], columns=joined)

@@ -30,7 +30,7 @@ def without_copies(opened: Sequence[OpenedList | None], layout: ListLayout) -> l
     for i in behind:
         one = found[i]
         assert one is not None
-        known = np.frombuffer(one.head.names, "<u8")
+        known = one.head.rows.names
         packed = b"".join([element[_BEGIN:_END] for element in one.raw.elements])
         if len(packed) % 8:
             return [

@@ -10,9 +10,9 @@ import msgpack
 import numpy as np
 
 from featurectl.core.dtypes import FLOAT64
+from featurectl.online.stream_state.columns import Column, column_of
 from featurectl.online.stream_state.event_rows import in_order
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column, column_of
 from featurectl.online.stream_state.parsed_list import counted_records
 from featurectl.online.stream_state.record import RECORD
 from featurectl.pit.arrays import Bools, Floats, Ints

@@ -16,10 +16,10 @@ from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP
 from featurectl.core.errors import StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.columns import Column
 from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
 from featurectl.online.stream_state.known_instants import RowInstant, oldest_row_us
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column
 from featurectl.pit.arrays import Ints, Numbers, running_total
 
 _ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)

@@ -13,6 +13,7 @@ from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.columns import scaled
 from featurectl.online.stream_state.event_rows import EventRows
 from featurectl.online.stream_state.folded_states import (
     ANSWERS,
@@ -25,7 +26,6 @@ from featurectl.online.stream_state.folded_states import (
 from featurectl.online.stream_state.head import Head
 from featurectl.online.stream_state.known_instants import HeadMemory, RowInstant, UnknownInstantError
 from featurectl.online.stream_state.layout import FoldedState, ListLayout, state_of
-from featurectl.online.stream_state.packed_columns import scaled
 from featurectl.online.stream_state.parsed_list import ParsedList
 from featurectl.online.stream_state.record import broken_list
 from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind, merge_state, values_of

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from featurectl.language.definitions.view import Closed
+from featurectl.online.stream_state.columns import Column, column_of, join_columns, order_column
 from featurectl.online.stream_state.event_rows import EventRows
 from featurectl.online.stream_state.folded_states import ColumnValues, FoldedKind, StateValues, kind_of
 from featurectl.online.stream_state.layout import FoldedState, ListLayout
-from featurectl.online.stream_state.packed_columns import Column, column_of, join_columns, order_column
 from featurectl.pit.arrays import Ints
 
 TileStates = tuple[StateValues, ...]  # one for each of `ListLayout.folded`
@@ -142,7 +142,7 @@ def _join(one: Tiles, other: Tiles) -> Tiles:
     index = np.concatenate((one.numbers, other.numbers))
     places = np.argsort(index, kind="stable")
     states = tuple(
-        tuple(order_column(join_columns(a, b), places) for a, b in zip(parts, more, strict=True))
+        tuple(order_column(join_columns((a, b)), places) for a, b in zip(parts, more, strict=True))
         for parts, more in zip(one.states, other.states, strict=True)
     )
     return Tiles(index[places], states)

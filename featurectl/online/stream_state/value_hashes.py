@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.core.dtypes import decimal_parts
-from featurectl.online.stream_state.packed_columns import scaled
+from featurectl.online.stream_state.columns import scaled
 
 Hashes = npt.NDArray[np.uint64]
 

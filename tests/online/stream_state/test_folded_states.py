@@ -14,11 +14,11 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.aggregates import result_type
 from featurectl.language.definitions.view import Feature
 from featurectl.online.decode.values import decoder
+from featurectl.online.stream_state.columns import column_of, pack_column, unpack_column
 from featurectl.online.stream_state.folded_states import ANSWERS, ColumnValues, FoldedKind, StateValues, kind_of
 from featurectl.online.stream_state.head import no_head
 from featurectl.online.stream_state.layout import ListLayout, state_of
 from featurectl.online.stream_state.list_values import ListReader, stored
-from featurectl.online.stream_state.packed_columns import column_of, pack_column, unpack_column
 from featurectl.online.stream_state.parsed_list import ParsedList
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.pit.naive import aggregate_naively
@@ -44,7 +44,7 @@ def merged(kind: FoldedKind, dtype: str, values: Sequence[object], cuts: Sequenc
         column_of(kind_dtype, cells) for kind_dtype, cells in zip(kind.parts, zip(*rows, strict=True), strict=True)
     ]
     columns = [
-        unpack_column(pack_column(column, kind_dtype), kind_dtype, half)
+        unpack_column(pack_column(column), kind_dtype, half)
         for column, kind_dtype in zip(columns, kind.parts, strict=True)
     ]
     found = kind.fold(columns)
