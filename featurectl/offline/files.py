@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -173,8 +174,11 @@ def is_own(path: str) -> bool:
 def sizes_of(location: str, paths: Sequence[str]) -> dict[str, int]:
     """Return how many bytes each of some files of a table has, of those that are there."""
     if "://" not in location:
-        files = ((path, Path(location) / path) for path in paths)
-        return {path: file.stat().st_size for path, file in files if file.exists()}
+        found = {}
+        for path in paths:
+            with suppress(FileNotFoundError):
+                found[path] = (Path(location) / path).stat().st_size
+        return found
     there = open_bucket(location).sizes() if paths else {}
     return {path: there[path] for path in paths if path in there}
 

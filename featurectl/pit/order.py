@@ -90,7 +90,7 @@ def places_in_order(code: Ints, greatest: int, time: Ints) -> Ints:
     span = int(time.max()) - least + 1
     slots = min(span, room // (greatest + 1))  # of a code, so that the last of the last code has room
     step = -(-span // slots)
-    since = time.view(np.uint64) - np.uint64(least % 2**64)  # years may be further apart than 63 bits reach
+    since = (time - least).view(np.uint64)  # times may be further apart than 63 bits reach
     slot = (since if step == 1 else since // np.uint64(step)).view(np.int64)
     number = code * slots + slot
     packed = pl.Series(number << bits | np.arange(len(code))).sort().to_numpy()

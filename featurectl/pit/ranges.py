@@ -31,8 +31,9 @@ class Times:
         self._sorted = self._numbered(groups.owner, values)
 
     def _numbered(self, group: Ints, instant: Ints) -> Ints:
-        since = instant - (self._least - 1)
-        return group * self._slots + (since if self._step == 1 else since // self._step)
+        since = (instant - (self._least - 1)).view(np.uint64)  # times may be further apart than 63 bits reach
+        slot = since if self._step == 1 else since // np.uint64(self._step)
+        return group * self._slots + slot.view(np.int64)
 
     def count(self, group: Ints, instant: Ints, side: Side) -> Ints:
         """Return the position behind the last row of `group` before (right: at or before) each instant."""
@@ -51,7 +52,7 @@ class Times:
 
 def greatest_so_far(values: Ints, groups: Groups) -> Ints:
     """Return for every row the greatest value from its group's first row to it."""
-    rows = pl.DataFrame({"group": groups.owner, "value": values})
+    rows = pl.DataFrame({"group": pl.Series(groups.owner).set_sorted(), "value": values})
     return rows.select(pl.col("value").cum_max().over("group"))["value"].to_numpy()
 
 

@@ -40,10 +40,12 @@ KEYS: dict[str, Any] = {
         "l": (pl.String, ["", "a"]),
         "m": (INSTANT, [datetime(2024, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]),
     },
-    "int64": {"k": (pl.Int64, [0, -5, 2**60])},
+    "int64": {"k": (pl.Int64, [0, -5, 2**63 - 1, -(2**63)])},
+    "two numbers": {"k": (pl.Int64, [0, 2**63 - 1, -(2**63)]), "l": (pl.Int64, [-1, 2**62])},
     "string": {"k": (pl.String, ["", "a", "ä"])},
     "bool": {"k": (pl.Boolean, [True, False])},
 }
+FAR = 2_700_000_000_000_000  # microseconds, 85 years: a table of 28 of them under three keys needs more than 63 bits
 # How much later than it happens a row is known, one of a list each.
 LATENESS = [[0], [0, 1, 2], list(range(20)), [4], [0, 0, 0, 0, 60], [-3, 0, 7]]
 LATENESS_TIED = [[0], [0, 1], [4], [-3]]
@@ -104,7 +106,7 @@ def cases(draw: st.DrawFn, most_rows: int = 24, *, tied: bool = False) -> Case:
     keys = KEYS[draw(st.sampled_from(list(KEYS)))]
     count = draw(st.integers(8 * tied, most_rows))
     of_rows = lambda values: st.lists(st.sampled_from(values), min_size=count, max_size=count)  # noqa: E731
-    unit = draw(st.sampled_from([1, 1, 3_600_000_000]))
+    unit = draw(st.sampled_from([1, 1, 3_600_000_000, FAR]))
     times = draw(st.lists(st.integers(0, 1) if tied else st.integers(-10, 15), min_size=count, max_size=count))
     lateness = draw(st.sampled_from(LATENESS_TIED if tied else LATENESS))
     late = draw(of_rows(lateness))

@@ -9,7 +9,7 @@ from typing import Any, Self
 import polars as pl
 import pytest
 
-from featurectl.pit import availability, fold, gather, naive
+from featurectl.pit import availability, fold, gather, naive, order, ranges
 from featurectl.pit.aggregates import approx_distinct, whole_range
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, WindowQuestion
 from featurectl.pit.windows import answer_windows
@@ -60,7 +60,7 @@ def alike(got: Any, expected: Any, size: float = 1.0) -> bool:
 
 
 class SmallPieces:
-    """Tiles of two rows, layers after two places, chunks of three rows, two values counted exactly.
+    """Tiles of two rows, layers after two places, chunks of three rows, two values counted exactly, few bits of times.
 
     So small tables take every path; with `levels` also that of ranges with very many rows.
     """
@@ -74,6 +74,8 @@ class SmallPieces:
         self.patch.setattr(fold, "SHORT_ROWS", 4)
         self.patch.setattr(availability, "_OVERTAKEN_ROWS", 2)
         self.patch.setattr(availability, "_LAYERS", 3)
+        self.patch.setattr(order, "_BITS", 16)
+        self.patch.setattr(ranges, "_MOST", 12)
         if self.levels:
             self.patch.setattr(whole_range, "worth_levels", lambda parts, _: any((p.hi > p.lo).any() for p in parts))
             self.patch.setattr(whole_range, "mostly_one", lambda _: True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from featurectl.pit.windows import answer_windows
 from tests.pit.frames import ask, instants, rows_of, spine_of
 
 FAR = 250_000_000_000_000_000  # microseconds: 7,900 years
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def groups_of(sizes) -> Groups:
@@ -128,6 +129,12 @@ def test_instants_far_outside_the_rows_are_found():
     assert ask(rows_of([(0, 1)]), [2**62, -(2**62)], "count") == [1, 0]
 
 
+def test_a_search_over_all_of_int64():
+    rows = rows_of([(-(2**62), 1), (2**62, 2)])
+    assert ask(rows, [-(2**62), 0, 2**62, 2**62 + 5], "count") == [0, 1, 1, 2]
+
+
+MILLENNIA = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999
 KEYS = {
     "numbers": lambda rng, n: [rng.integers(-50, 50, n)],
     "far apart": lambda rng, n: [rng.choice([-(2**63), 2**63 - 1, 0, 5], n)],
@@ -141,18 +148,19 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("height", [0, 1, 50, 2_500])
 @pytest.mark.parametrize("holes", [True, False])
-def test_a_spine_is_in_order_of_its_keys_and_times(kind, height, holes):
+@pytest.mark.parametrize("times", [(-99, 99), MILLENNIA])
+def test_a_spine_is_in_order_of_its_keys_and_times(kind, height, holes, times):
     rng = np.random.default_rng(7)
     columns = {f"k{i}": pl.Series(values) for i, values in enumerate(KEYS[kind](rng, height))}
-    spine = pl.DataFrame({**columns, "t": instants(rng.integers(-99, 99, height))})
+    spine = pl.DataFrame({**columns, "t": instants(rng.integers(*times, height))})
     if holes:
         spine = spine.select(pl.when(pl.Series(rng.random(height) < 0.9)).then(pl.col(name)) for name in spine.columns)
     keys = list(columns)
     found = order_spine(spine, keys, "t")
     rows = [(*found.distinct.row(code), at) for code, at in zip(found.code.tolist(), found.time.tolist(), strict=True)]
-    asking = [(*row[:-1], int(row[-1].timestamp() * 1e6)) for row in spine.rows() if None not in row]
+    asking = [(*row[:-1], (row[-1] - EPOCH) // MICROSECOND) for row in spine.rows() if None not in row]
     assert rows == sorted(asking)
     assert found.distinct.rows() == sorted({row[:-1] for row in asking}) or not keys
-    whole = [None if None in row else (*row[:-1], int(row[-1].timestamp() * 1e6)) for row in spine.rows()]
+    whole = [None if None in row else (*row[:-1], (row[-1] - EPOCH) // MICROSECOND) for row in spine.rows()]
     assert [None if place is None else rows[place] for place in found.place.to_list()] == whole
     assert sorted(place for place in found.place.to_list() if place is not None) == list(range(len(rows)))

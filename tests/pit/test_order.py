@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.pit.keys import arrange
-from featurectl.pit.order import is_ordered, places_in_order, row_order, sort_rows
+from featurectl.pit.order import is_ordered, key_codes, places_in_order, row_order, sort_rows
 from tests.seeds import examples
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -58,7 +58,7 @@ FAR = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), -(2**62), 2*
 NUMBER = FAR | st.integers(0, 9) | st.none()
 KEY = st.tuples(NUMBER, st.sampled_from(["", "a", "ä", "ab", None]), st.sampled_from([True, False, None]))
 # Years 1 to 9999 of microseconds; 63 bits hold them under 29 keys.
-EVENT = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999) | st.integers(0, 3)
+EVENT = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999) | st.integers(0, 3) | st.none()
 COMPOSITE = st.tuples(KEY, EVENT, st.integers(0, 2), st.integers(0, 9))
 
 
@@ -69,7 +69,7 @@ def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, coun
     columns = {"n": number, "s": pl.String, "b": pl.Boolean, "event_time": pl.Int64, "available_at": pl.Int64}
     signs = 2**63 if number == pl.UInt64 else 0
     rows = pl.DataFrame(
-        [(None if n is None else n + signs, *key, event, event + late, tie) for (n, *key), event, late, tie in drawn],
+        [(None if n is None else n + signs, *key, event, late, tie) for (n, *key), event, late, tie in drawn],
         schema={**columns, "tie_order": pl.Int64},
         orient="row",
     ).with_columns(pl.col("event_time", "available_at").cast(INSTANT))
@@ -93,6 +93,33 @@ def test_places_are_in_order_however_few_bits_a_number_has(bits, spread, monkeyp
         assert places_in_order(code, 63, time).tolist() == np.lexsort((np.arange(rows), time, code)).tolist()
 
 
+@pytest.mark.parametrize("greatest", [0, 1, 8_000, 2**40])
+@pytest.mark.parametrize("more", [-1, 0, 1, 2**20])
+@pytest.mark.parametrize("least", [-(2**63), -62_135_596_800_000_000, 0])
+def test_places_are_in_order_just_below_at_and_beyond_63_bits(greatest, more, least):
+    """With 1,000 rows 53 bits are left for codes and times."""
+    span = 2**53 // (greatest + 1) + more  # of as many times as a code has numbers for, or more
+    random = np.random.default_rng(span % 97)
+    code = random.choice([0, greatest // 2, greatest], 1000)
+    ends = random.choice([least, least + 1, least + span - 2, least + span - 1], 1000)
+    time = np.where(random.random(1000) < 0.6, ends, random.integers(least, least + span, 1000))
+    assert places_in_order(code, greatest, time).tolist() == np.lexsort((np.arange(1000), time, code)).tolist()
+
+
+def test_codes_of_several_keys_are_few():
+    random = np.random.default_rng(1)
+    rows = pl.DataFrame(
+        {
+            "a": random.integers(-(2**63), 2**63 - 1, 100),
+            "b": [f"text {n % 90}" for n in range(100)],
+            "c": pl.Series([None, *random.integers(0, 2**63, 99).tolist()], dtype=pl.UInt64),
+        }
+    )
+    code, greatest = key_codes(rows, ["a", "b", "c"])
+    assert greatest < 8 * rows.height
+    assert rows[np.argsort(code, kind="stable")].equals(rows.sort("a", "b", "c", nulls_last=True))
+
+
 @given(st.integers(0, 2**45), st.integers(1, 2**62), st.integers(0, 99))
 @settings(max_examples=examples(60))
 def test_the_last_rows_of_the_last_code_stay_last(greatest, spread, seed):
@@ -110,7 +137,7 @@ def test_the_last_rows_of_the_last_code_stay_last(greatest, spread, seed):
 def test_texts_that_return_often_are_ordered_as_their_columns_are(drawn, times):
     columns = {"s": pl.String, "n": pl.Int64, "event_time": pl.Int64, "tie_order": pl.Int64}
     rows = pl.DataFrame(
-        [(key[1], key[0], event + i % 3, tie) for i in range(times) for key, event, _, tie in drawn],
+        [(key[1], key[0], event and event + i % 3, tie) for i in range(times) for key, event, _, tie in drawn],
         schema=columns,
         orient="row",
     ).with_columns(pl.col("event_time").cast(INSTANT), available_at=pl.lit(0).cast(INSTANT))

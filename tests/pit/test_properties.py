@@ -6,6 +6,7 @@ in the form that concerns it: only rows available at t matter. The fifth (`dedup
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import numpy as np
@@ -17,7 +18,7 @@ from featurectl.pit.lookup import answer_states
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, WindowQuestion
 from featurectl.pit.windows import answer_windows
 from tests.pit.cases import Case, cases
-from tests.pit.frames import INSTANT, ask, rows_of
+from tests.pit.frames import INSTANT, SmallPieces, ask, rows_of
 from tests.pit.test_against_naive import QUIET, compare
 from tests.seeds import examples
 
@@ -40,9 +41,11 @@ def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, ran
     turned = list(range(case.rows.height))
     random.shuffle(turned)
     shuffled = case.rows[turned]
-    compare(answers(case, shuffled, case.spine[order]), [expected[i] for i in order])
-    if case.spine.height:
-        compare(answers(case, shuffled, case.spine[:1]), expected[:1])
+    for pieces in (nullcontext(), SmallPieces()):
+        with pieces:
+            compare(answers(case, shuffled, case.spine[order]), [expected[i] for i in order])
+            if case.spine.height:
+                compare(answers(case, shuffled, case.spine[:1]), expected[:1])
 
 
 @given(cases(), st.randoms(use_true_random=False))
