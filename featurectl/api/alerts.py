@@ -34,7 +34,7 @@ class ProjectAlerts:
         """
         if again and dry_run:
             raise UsageError("again=True sends, and dry_run=True sends nothing", hint="leave one of them out")
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             found = check_alerts(workspace, self.project.open_progress(), dry_run=dry_run, again=again)
         return as_page(AlertCheckPage, found, dry_run=dry_run)
 
@@ -44,7 +44,7 @@ class ProjectAlerts:
         Raises:
             UsageError: no notifier of that name is applied.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(NotifierTrialPage, try_notifier(workspace, notifier))
 
     def silence(self, alert: str, for_: str | timedelta, *, subject: str = "*", reason: str = "") -> SilencePage:
@@ -58,7 +58,7 @@ class ProjectAlerts:
         """
         for_us = length_of(for_, "for_") // timedelta(microseconds=1)
         request = SilenceRequest(alert=alert, subject=subject, for_us=for_us, reason=reason)
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(SilencePage, begin_silence(workspace, request))
 
     def silences(self) -> ResultTable[Silence]:
@@ -68,7 +68,7 @@ class ProjectAlerts:
             CheckFailedError: nothing is applied.
             StoreError: the registry can't be read.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             found = list_silences(workspace)
         return ResultTable(found, silence_json, render_silences, head="" if found else render_silences(found))
 
@@ -78,5 +78,5 @@ class ProjectAlerts:
         Raises:
             UsageError: there is none of this ID, or it is over.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(SilencePage, end_silence(workspace, silence_id))

@@ -45,7 +45,7 @@ class ProjectCanaries:
         every_s = length_of(every, "every").total_seconds()
         longest = None if within is None else length_of(within, "within")
         request = parse_start(model, percent, allow_pickle=allow_pickle, join=wait)
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             found, progress = start_gated(workspace, request), self.project.open_progress()
             progress.done(found.note)
             if wait and found.run is not None and found.run.state == "running":
@@ -62,7 +62,7 @@ class ProjectCanaries:
             UsageError: there is no such model.
             StoreError: the prediction log or the registry can't be read.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             found = evaluate_last(workspace, model, judge=judge, command="models canary status")
         if isinstance(found, CanaryEvaluation):
             return as_page(CanaryPage, found)
@@ -75,7 +75,7 @@ class ProjectCanaries:
             UsageError: no canary of it is running.
             TryAgainError: the champion is another by now.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(CanaryPage, end_running(workspace, model, "promoted", "models canary promote"))
 
     def abort(self, model: str) -> CanaryPage:
@@ -84,5 +84,5 @@ class ProjectCanaries:
         Raises:
             UsageError: no canary of it is running.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(CanaryPage, end_running(workspace, model, "aborted", "models canary abort"))

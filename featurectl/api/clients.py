@@ -67,7 +67,7 @@ def _open_sender(workspace: Workspace) -> EventSender:
 def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:
     if as_of is not None and as_of.tzinfo is None:
         raise UsageError(f"as_of: {as_of} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
-    return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "applied")
+    return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "project file")
 
 
 def _close(workspace: Workspace) -> None:

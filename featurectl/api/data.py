@@ -154,11 +154,11 @@ class DataMethods(ProjectBase):
         if remove:
             if views or select or full:
                 raise UsageError("remove, and views to push", hint="one of them at a time")
-            with self.workspace("applied") as workspace:
+            with self.workspace("project file") as workspace:
                 removed = remove_rows(workspace, texts_of(remove), self.open_progress(), dry_run=dry_run)
             return ResultTable(removed, removed_json, render_removed)
         request = PushViewsRequest(views=texts_of(views), select=texts_of(select), full=full, allow_future=allow_future)
-        with self.workspace("if there" if request.select else "applied") as workspace:
+        with self.workspace("if there" if request.select else "project file") as workspace:
             work = self.open_progress()
             found = plan_pushes(workspace, request) if dry_run else push_views(workspace, request, work)
         failures = [(failure.part, failure.error) for failure in found.failures]

@@ -41,7 +41,7 @@ class LookingMethods(ProjectBase):
         """
         kinds = _kinds(kind, tuple(each for each in CATALOG_KINDS if each != "feature"))
         request = ListRequest(kinds=kinds, select=texts_of(select), state=state)
-        with self.workspace("applied" if needs_files(request.select) else "project file") as workspace:
+        with self.workspace("unread" if needs_files(request.select) else "project file") as workspace:
             return ResultTable(list_objects(workspace, request, self.open_progress()), object_document, render_objects)
 
     def show(

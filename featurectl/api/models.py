@@ -94,7 +94,7 @@ class ProjectModels:
             TryAgainError: the aliases have moved meanwhile.
             DataError, StoreError: what is measured can't be read.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             done = promote_model(workspace, PromoteRequest(name=name, allow_pickle=allow_pickle))
         return as_page(PromotionPage, done)
 
@@ -111,8 +111,8 @@ class ProjectModels:
         """
         request = PromoteRequest(name=name, allow_pickle=allow_pickle)
         with (
-            self.project.workspace("applied") as source,
-            replace(self.project, env=env).workspace("applied") as target,
+            self.project.workspace("project file") as source,
+            replace(self.project, env=env).workspace("project file") as target,
         ):
             done = promote_to_environment(source, target, request, self.project.open_progress())
             return as_page(CopyPage, done, there=source.environment.name, env=env)
@@ -123,7 +123,7 @@ class ProjectModels:
         Raises:
             UsageError: there is no such model, or it has no champion.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return as_page(RollbackPage, roll_back_model(workspace, model), model=model)
 
     def import_file(
@@ -147,7 +147,7 @@ class ProjectModels:
         Raises:
             UsageError: there is no such version, or the folder holds something.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             return export_version(workspace, name, Path(folder))[1]
 
     def retire(self, *names: str, with_previous: bool = False, dry_run: bool = False) -> RetirementPage:
@@ -158,7 +158,7 @@ class ProjectModels:
         Raises:
             UsageError: there is no such version, or it is still needed.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             done = retire_versions(workspace, names, with_previous=with_previous, dry_run=dry_run)
         return as_page(RetirementPage, done, dry_run=dry_run)
 
@@ -168,6 +168,6 @@ class ProjectModels:
         Raises:
             UsageError: there is no such model.
         """
-        with self.project.workspace("applied") as workspace:
+        with self.project.workspace("project file") as workspace:
             done = prune_versions(workspace, model, keep, dry_run=dry_run)
         return as_page(RetirementPage, done, dry_run=dry_run)

@@ -53,7 +53,7 @@ class TidyingMethods(ProjectBase):
             unpin=texts_of(unpin),
             dry_run=dry_run,
         )
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             found = clean_up(workspace, request, self.open_progress())
         if found.failures:
             failures = [(failure.part, failure.error) for failure in found.failures]
@@ -83,7 +83,7 @@ class TidyingMethods(ProjectBase):
             raise UsageError(f"keys={keys!r} is no mapping", hint='write it like {"customer": 42}')
         words = tuple(f"{name}={_key_word(value)}" for name, value in (keys or {}).items())
         order = ErasureOrder(entity=entity or "", keys=words, again=again, dry_run=dry_run)
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             found = erase_rows(workspace, order, self.open_progress())
         if found.failures:
             raise PartsFailedError(found.found, [(each.part, each.error) for each in found.failures], "places")
@@ -96,7 +96,7 @@ class TidyingMethods(ProjectBase):
             UsageError: the project has no lock, or another one.
             StoreError: the registry can't be written.
         """
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             return as_page(LockPage, unlock_project(workspace, lock_id))
 
 

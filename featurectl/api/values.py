@@ -70,7 +70,7 @@ class ValueMethods(ProjectBase):
             StoreError: the store can't be reached.
         """
         is_one = isinstance(entities, Mapping) and not any(is_several(value) for value in entities.values())
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             read = (_offline if offline else _online)(workspace, view, entities)
         if not offline and is_before_push(self.as_of, read.answers):
             self._warn([ONLY_NEWEST], "get")

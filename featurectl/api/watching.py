@@ -38,7 +38,7 @@ class WatchingMethods(ProjectBase):
             CheckFailedError: nothing is applied.
             StoreError: the registry can't be read.
         """
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             report = read_status(workspace, StatusRequest(details=True))
         return ResultTable(
             report.rows, lambda row: status_document(row, report.now), partial(render_status, verbose=True)
@@ -50,7 +50,7 @@ class WatchingMethods(ProjectBase):
         Raises:
             StoreError: the registry or the records of runs can't be read.
         """
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             return ResultTable(read_checks(workspace).checks, check_document, partial(render_checks, whole=True))
 
     def drift(
@@ -80,7 +80,7 @@ class WatchingMethods(ProjectBase):
             limits=(),
             min_rows=min_rows,
         )
-        with self.workspace("applied" if batch is None else "if there") as workspace:
+        with self.workspace("project file" if batch is None else "if there") as workspace:
             return ResultTable(
                 measure_drift(workspace, request, self.open_progress()).rows, _drift_row, frames=self.frames
             )
@@ -95,7 +95,7 @@ class WatchingMethods(ProjectBase):
             StoreError: a store can't be read.
         """
         request = VerifyLogRequest(models=texts_of(models), since=instant_of(since))
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             reports = verify_logs(workspace, request, self.open_progress())
         skews = [skew for report in reports.values() for skew in report.features]
         return ResultTable(skews, _skew_row, frames=self.frames)
@@ -110,7 +110,7 @@ class WatchingMethods(ProjectBase):
             PartsFailedError: of some views nothing could be compared.
         """
         request = VerifyStoreRequest(views=texts_of(views), entities=entities)
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             found = verify_views(workspace, request, self.open_progress())
         table = ResultTable(found.skews, view_json, frames=self.frames)
         return table.unless_failed([(failure.part, failure.error) for failure in found.failures], "views")
@@ -125,7 +125,7 @@ class WatchingMethods(ProjectBase):
             StoreError: the registry can't be read.
         """
         words = tuple(f"{key}={value}" for key, value in keys.items())
-        with self.workspace("applied") as workspace:
+        with self.workspace("project file") as workspace:
             found = explain_view(workspace, entity_request(view, words), self.open_progress())
         return as_page(ExplanationPage, found)
 

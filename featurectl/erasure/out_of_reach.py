@@ -38,7 +38,7 @@ def out_of_reach(workspace: Workspace, state: State, tombstones: Sequence[Tombst
     environment = workspace.environment
     places = ((environment.online, _STORES), (environment.registry, _STORES), (environment.streams, _TOPICS))
     found = [text for location, known in places if (text := known.get(_scheme(workspace, location)))]
-    if any(model.on_events is not None for model in workspace.repo.models.values()):
+    if any(item.kind == "model" and item.current and item.definition.get("on_events") for item in state.objects):
         found.append("predictions on events, in the topic or table that `on_events.to` names")
     if any(item.kind == "pipeline" and item.current for item in state.objects):
         found.append("what stages of pipelines wrote, in .featurectl/pipelines of each machine and in records of runs")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
     from featurectl.language.resolve.source import SchemaReader
 
-Data = Literal["needed", "if there", "compared", "unread", "applied", "project file"]
+Data = Literal["needed", "if there", "compared", "unread", "project file"]
 _CLOCKS_DIFFER: Final = timedelta(seconds=60)  # between machines of one pipeline
 _REGISTRY_WAIT_S: Final = 5.0  # for what only explains errors of the files
 
@@ -57,10 +57,8 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
     that is returned, for a command that works on what is applied. "compared": so is every error of other files than
     featurectl.yaml, for a command that says no more of the files than that they differ from what is applied. "unread":
-    nobody looks. "applied": neither does anybody, and errors of other files than featurectl.yaml are problems of the
-    repository that is returned, for a command that needs nothing of the files but the environment: what watches and
-    serves goes on beside a broken file. "project file": no other file is read, for a command that looks up what the
-    registry has. An error of a feature test ends a command where data is "needed" alone.
+    nobody looks. "project file": no file but featurectl.yaml is read, for a command that works on what is applied. An
+    error of a feature test ends a command where data is "needed" alone.
 
     Raises:
         ProblemsError: a file has an error that ends it; all problems of all files are in it.
@@ -73,7 +71,7 @@ def _load(root: Path, data: Data) -> Repo:
         return load_project_file(root)
     from featurectl.language.load import load_repo  # and all that checks objects
 
-    return load_repo(root, None if data in ("unread", "applied") else _schemas(root))
+    return load_repo(root, None if data == "unread" else _schemas(root))
 
 
 def _schemas(root: Path) -> SchemaReader:
@@ -94,7 +92,7 @@ def _checked(repo: Repo, root: Path, data: Data) -> Repo:
 
 
 def _ends(error: Problem, data: Data, *, is_of_test: bool) -> bool:
-    if data in ("applied", "compared"):
+    if data == "compared":
         return error.place.path == PROJECT_FILE
     if is_of_test:
         return data == "needed"

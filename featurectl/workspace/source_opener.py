@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
+from featurectl.language.definitions.source import CommandLineFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ class SourceOpener:
         self._progress = progress or Silent()
         self._workspace = workspace
         self._columns: dict[str, list[str]] = {}
+        self._given: set[str] = set()  # files that the command line names, of which no `timezone:` can say anything
         self._reported: set[str] = set()
         self._readers: list[SourceReader] = []
         self._dates_noted: set[str] = set()
@@ -41,6 +43,8 @@ class SourceOpener:
         declared = ("source", source.name, "timezone") in self._workspace.repo.places  # perhaps not applied yet
         if declared or source.timezone != "UTC":
             return self._workspace.source(source)
+        if isinstance(source, CommandLineFile):
+            self._given.add(source.name)
         columns = self._columns.setdefault(source.name, [])
         return self._workspace.source(source, lambda name: None if name in columns else columns.append(name))
 
@@ -61,7 +65,7 @@ class SourceOpener:
         for name, columns in self._columns.items():
             if columns and name not in self._reported:
                 self._reported.add(name)
-                hint = " (`timezone:` says otherwise)" if name in self._workspace.repo.sources else ""
+                hint = "" if name in self._given else " (`timezone:` says otherwise)"
                 self._progress.done(f"note: source {name}: {_have(columns)} no time zone; read as UTC{hint}")
         for reader in self._readers:
             for file in reader.unwritten:

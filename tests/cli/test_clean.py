@@ -335,7 +335,7 @@ def test_files_that_a_running_canary_is_judged_by_stay_small(shop):
         model="m", number=0, champion=1, challenger=2, environment="dev", percent=5, for_us=10**9, min_requests=1,
         success=CanarySuccess(error_rate_percent=1), started_at=datetime.now(UTC) - timedelta(days=10),
     )  # fmt: skip
-    registry = open_workspace(shop.root, "dev", None, "applied").registry()
+    registry = open_workspace(shop.root, "dev", None, "unread").registry()
     entry = HistoryEntry(serial=0, at=run.started_at, who="a", commit="", command="c", summary="s")
     registry.start_canary("shop", run, entry)
     document = json.loads(shop.run("clean", "--dry-run", "-o", "json").out)["result"]

@@ -324,7 +324,7 @@ def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock():
         sent.append(found)
         stop.set()
 
-    again = partial(open_workspace, Path.cwd(), None, None, "applied")
+    again = partial(open_workspace, Path.cwd(), None, None, "unread")
     Watch(
         open_workspace=again, check_clock=refuse, every_s=60, report=tell, report_error=failed.append, stop=stop
     ).run()

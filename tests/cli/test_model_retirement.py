@@ -165,7 +165,7 @@ def test_files_of_a_retired_version_stay_until_they_are_cleaned(shop):
 def leftovers(shop):
     """Return the files of models that `clean --model-files` finds, each with how it goes; the files are old."""
     age(shop.root)
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         there = find_leftovers(Cleaning(workspace=workspace, clock=datetime.now(UTC), models=True))
         yield [item for item in there if item.kind == "model file"]
 

@@ -261,7 +261,7 @@ def is_ready(port: int) -> bool:
 def all_lists_are_there(folder: Path) -> bool:
     """Return whether the views of all streams that are applied can be read."""
     with (
-        open_workspace(folder, None, None, "applied") as workspace,
+        open_workspace(folder, None, None, "unread") as workspace,
         contextlib.closing(workspace.stream_state()) as state,
     ):
         for name, stream in applied_streams(workspace.state()).items():
@@ -276,7 +276,7 @@ def all_lists_are_there(folder: Path) -> bool:
 def is_all_taken(folder: Path, instant_us: int) -> bool:
     """Return whether answers of all streams that are applied have all that topics have, up to an instant."""
     with (
-        open_workspace(folder, None, None, "applied") as workspace,
+        open_workspace(folder, None, None, "unread") as workspace,
         contextlib.closing(workspace.stream_state()) as state,
     ):
         for name, stream in applied_streams(workspace.state()).items():

@@ -32,7 +32,7 @@ def read(shop: Shop, *keys: str) -> Sequence[object]:
 def test_a_row_that_is_still_there_is_not_answered(shop: Shop):
     before = read(shop, "k1", "k2")
     assert None not in before
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         bury(workspace, "key", {"k": "k1"})
     assert read(shop, "k1", "k2") == [None, before[1]]
     assert read(shop, "k1") == [None]
@@ -43,7 +43,7 @@ def test_a_row_that_is_still_there_is_not_answered(shop: Shop):
 
 def test_who_came_back_is_answered_while_others_are_erased(shop: Shop):
     before = read(shop, "k1", "k2")
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         number = bury(workspace, "key", {"k": "k1"}).number
         store, view = workspace.online(), online_view(workspace.repo.views["v"], 1, "shop", "dev")
         record = store.read_push_record(view)
@@ -55,7 +55,7 @@ def test_who_came_back_is_answered_while_others_are_erased(shop: Shop):
 
 
 def test_nothing_is_looked_up_once_a_push_knew_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         bury(workspace, "key", {"k": "k1"})
     shop.run("push")
 

@@ -58,7 +58,7 @@ def test_rows_that_were_erased_meanwhile_register_nothing(
     assert "run it again" in said.err
     assert versions(shop) == before
     assert main(["train", "m", "-C", str(shop.root), "-q"]) == 0
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         found = ModelRowsPlace().look(request_of(workspace))
     assert (versions(shop), found) == ([*before, len(before) + 1], [])
 

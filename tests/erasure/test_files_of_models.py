@@ -51,7 +51,7 @@ def erase(
 ) -> Sequence[PlaceFindings]:  # fmt: skip
     """Look at a place, or clean it of some keys."""
     values: dict[int, dict[str, KeyPart]] = {number: {"k": key} for number, key in enumerate(keys, 1)}
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         secret = workspace.registry().erasure_secret(workspace.project)
         gone = erased(*(tombstone("key", ["k"], [key], at, secret=secret) for key in keys), secret=secret)
         target = read_applied(workspace, Silent())

@@ -31,7 +31,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.fixture
 def workspace(shop: Shop) -> Iterator[Workspace]:
-    with open_workspace(shop.root, None, None, "applied") as opened:
+    with open_workspace(shop.root, None, None, "unread") as opened:
         yield opened
 
 

@@ -55,7 +55,7 @@ def write(shop: Shop, name: str, keys: list[str], key: str = "k") -> None:
 
 def of_drift(shop: Shop) -> int:
     version, location = shop.version()
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         window = (AT - timedelta(hours=1), AT + timedelta(hours=1))
         found = read_window(workspace, version, load_reference(version, location), window)
     [score] = [column.values for column in found.columns if column.name == SCORE]
@@ -65,7 +65,7 @@ def of_drift(shop: Shop) -> int:
 
 def of_a_canary(shop: Shop) -> int:
     run = replace(RUN, model="m", environment="dev", started_at=AT - timedelta(hours=1))
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         return open_log(workspace, run).figures().champion.requests
 
 

@@ -23,7 +23,7 @@ from tests.models.test_runtimes import FIRST, Bomb
 
 INPUTS = tuple(BoundFeature(name=f"c{i}", dtype="float64", model_dtype="float64") for i in range(5))
 
-BOTH = PicklePolicy(by_flag=True, in_files=frozenset({"m"}), applied=frozenset({"m"}))
+BOTH = PicklePolicy(by_flag=True, in_files=lambda: {"m"}, applied=frozenset({"m"}))
 
 
 def version_of(artifact, **more):

@@ -30,7 +30,7 @@ def _slowly(records: PipelineRecords, record: PipelineRecord) -> None:
 
 def main(root: Path, name: str, *, resume: bool) -> int:
     """Run a pipeline, or go on with it."""
-    with open_workspace(root, None, None, "applied") as workspace:
+    with open_workspace(root, None, None, "unread") as workspace:
         sys.stdout.write("works\n")
         sys.stdout.flush()
         request = RunRequest(name=name, resume=resume)

@@ -50,7 +50,7 @@ def running():
 @pytest.fixture
 def leased(shop):
     """A run of the pipeline on another machine."""
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         workspace.registry().leases().take("shop/pipelines/dev/nightly", HOLDER, "abc123")
 
 

@@ -75,7 +75,7 @@ def shop(tmp_path):
 
 
 def run(shop, report=None, stop=None, pipeline="p"):
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         request = RunRequest(name=pipeline)
         return run_pipeline(workspace, request, report or NotedReport(), stop or StopRequest(), program_commands(shop))
 
@@ -96,7 +96,7 @@ def test_a_clock_that_is_set_back_during_a_run_makes_no_time_negative(shop, monk
         assert 0 < length_s(item) < 60
     assert first.stage("a").began > first.stage("b").began  # an hour before, by the clock
     assert length_s(first.stage("a")) >= 0.3
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         assert [each.id for each in records_of(workspace).last("p", 5)] == [second.id, first.id]
 
 
@@ -111,7 +111,7 @@ def test_a_change_to_or_from_summer_time_changes_nothing_of_a_run(shop, monkeypa
         clock.put_into(monkeypatch)
         clock.ahead = datetime.fromisoformat(at) - datetime.now(UTC)
         ran = run(shop)
-        with open_workspace(shop, None, None, "applied") as workspace:
+        with open_workspace(shop, None, None, "unread") as workspace:
             page = look_at(workspace, "p", 3)
     finally:
         monkeypatch.undo()
@@ -173,7 +173,7 @@ def test_two_pipelines_at_once_share_the_processors_of_the_machine(tmp_path):
     words = [sys.executable, str(HARNESS), str(tmp_path), "begin"]
     runs = [subprocess.Popen([*words, name], env=environ, stdout=subprocess.DEVNULL) for name in "pq"]
     assert [process.wait(120) for process in runs] == [0, 0]
-    with open_workspace(tmp_path, None, None, "applied") as workspace:
+    with open_workspace(tmp_path, None, None, "unread") as workspace:
         records = [records_of(workspace).last(name)[0] for name in "pq"]
     spans = sorted((stage.began, stage.ended) for record in records for stage in record.stages)
     assert len(spans) == 6

@@ -69,7 +69,7 @@ def made(shop):
 def locked(shop):
     """Hold the lock of a shop that has something to apply; return its release."""
     (shop / "objects.yaml").write_text((shop / "objects.yaml").read_text().replace("{name: customer,", CHANGED))
-    with open_workspace(shop, None, None, "applied") as workspace, ExitStack() as held:
+    with open_workspace(shop, None, None, "unread") as workspace, ExitStack() as held:
         held.enter_context(workspace.registry().lock("shop", "ana@host"))
         yield held.close
 
@@ -115,7 +115,7 @@ def test_a_pipeline_runs_to_its_end(shop, capsys):
 @pytest.mark.long
 def test_all_stages_take_the_start_of_the_run_as_now(shop, capsys):
     run = said(capsys, "pipeline", "run", "nightly")["run"]
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         day = datetime.now(UTC) - timedelta(days=1)
         found = read_runs(workspace.offline_location(), workspace.project, "dev", day)
     assert {item.command for item in found} == {"materialize", "push"}
@@ -126,7 +126,7 @@ def test_all_stages_take_the_start_of_the_run_as_now(shop, capsys):
 def test_an_as_of_reaches_the_stages_that_have_one(shop, capsys):
     run = said(capsys, "pipeline", "run", "nightly", "--as-of", "2026-01-02T00:00:00Z")["run"]
     assert (run["as_of"], run["state"]) == ("2026-01-02T00:00:00Z", "succeeded")
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         found = read_runs(workspace.offline_location(), workspace.project, "dev", datetime(2026, 1, 1, tzinfo=UTC))
     assert {item.now for item in found} == {datetime(2026, 1, 2, tzinfo=UTC)}
 
@@ -181,7 +181,7 @@ def test_only_some_stages_may_run(capsys):
 
 @pytest.mark.long
 def test_a_pipeline_runs_once_at_a_time_wherever_it_is_started(shop, capsys):
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         leases = workspace.registry().leases()
         leases.take("shop/pipelines/dev/nightly", lock_holder("ana@other", "featurectl pipeline run nightly"), "abc123")
         capsys.readouterr()
@@ -195,7 +195,7 @@ def test_a_pipeline_runs_once_at_a_time_wherever_it_is_started(shop, capsys):
 
 
 def test_a_lease_that_was_taken_away_ends_the_run(shop):
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         leases = workspace.registry().leases()
         leases.take("shop/pipelines/dev/p", "ana", "one")
         assert leases.renew("shop/pipelines/dev/p", "one") == ""
@@ -232,7 +232,7 @@ def test_a_stage_that_hangs_is_ended_by_ctrl_c_and_the_run_is_gone_on_with(shop,
         process.send_signal(signal.SIGINT)
         process.communicate()
         assert process.wait(60) == 130
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         (record,) = records_of(workspace).last("hanging")
     assert {stage.name: stage.state for stage in record.stages} == {
         "set": "stopped", "after": "stopped", "beside": "succeeded",
@@ -327,7 +327,7 @@ def test_a_run_of_another_definition_is_not_gone_on_with(shop, capsys):
 @pytest.mark.long
 def test_a_stage_whose_end_is_on_no_record_but_in_a_file_is_done(shop, capsys):
     run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         records = records_of(workspace)
         (record,) = records.last("broken")
         lagging = tuple(replace(stage, state="waiting", ended="") for stage in record.stages)
@@ -342,7 +342,7 @@ def test_a_stage_whose_end_is_on_no_record_but_in_a_file_is_done(shop, capsys):
 @pytest.mark.long
 def test_a_run_behind_one_of_a_clock_that_was_ahead_is_the_last(shop, capsys):
     said(capsys, "pipeline", "run", "broken", code=1)
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         records = records_of(workspace)
         (record,) = records.last("broken")
         records.write(replace(record, id="20990101T000000000000-elsewhere-1", state="succeeded"))
@@ -353,7 +353,7 @@ def test_a_run_behind_one_of_a_clock_that_was_ahead_is_the_last(shop, capsys):
 @pytest.mark.long
 def test_a_run_elsewhere_of_which_nothing_comes_is_killed(shop, capsys):
     said(capsys, "pipeline", "run", "broken", code=1)
-    with open_workspace(shop, None, None, "applied") as workspace:
+    with open_workspace(shop, None, None, "unread") as workspace:
         (record,) = records_of(workspace).last("broken")
     elsewhere = replace(record, state="running", process=Process(host="elsewhere", pid=7))
     assert record.seen

@@ -75,7 +75,7 @@ def waited(own_trial):
         write_model(own_trial, canary=spec)
         canary(own_trial, "start", f"trial@{BETTER}")
         heard, begun = Heard(), state_of(own_trial).canaries[-1]
-        with open_workspace(own_trial, None, None, "applied") as workspace:
+        with open_workspace(own_trial, None, None, "unread") as workspace:
             if patched:
                 patched(workspace)
             waiting = CanaryWait(
@@ -179,7 +179,7 @@ def test_the_command_ends_with_1_when_it_is_aborted(own_trial, capsys):
 
 def _abort_when_it_runs(root):
     wait_until(lambda: state_of(root).running_canary("trial") is not None)
-    with open_workspace(root, None, None, "applied") as workspace:
+    with open_workspace(root, None, None, "unread") as workspace:
         from featurectl.monitor.canary.lifecycle import end_running
 
         end_running(workspace, "trial", "aborted", "test")

@@ -196,7 +196,7 @@ def _columns(found: Any) -> Reading:
 def by_get(root: Path, view: str, at: datetime | None = None) -> Reading:
     """What `featurectl get` says of each row without a null."""
     rows, found = rows_of(), dict[str, list[ReadValue]]()
-    with open_workspace(root, None, at, "applied") as workspace:
+    with open_workspace(root, None, at, "unread") as workspace:
         keys = ["card"] if view == "spend" else ["card", "day"]
         for place in range(len(CARDS)):
             words = tuple(f"{key}={rows[key][place]}" for key in keys)

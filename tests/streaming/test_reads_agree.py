@@ -85,7 +85,7 @@ def logged_asof(shop: RandomShop) -> datetime:
     """The instant up to which the log has all, which training sets answer."""
     from featurectl.workspace.open import open_workspace
 
-    with open_workspace(shop.root, None, None, "applied") as workspace:
+    with open_workspace(shop.root, None, None, "unread") as workspace:
         state = workspace.event_log(workspace.repo.sources["swipes"]).open().state
     assert state.asof_us is not None
     return from_us(state.asof_us)

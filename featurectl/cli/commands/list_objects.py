@@ -10,7 +10,7 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import LookAtState, Select
-from featurectl.cli.shared.workspaces import open_applied, open_with
+from featurectl.cli.shared.workspaces import open_with
 
 
 @verb(as_of=True)
@@ -36,7 +36,7 @@ def list_objects(
     request = ListRequest(select=tuple(select or ()), state=state)
     if kind is not None:
         request = replace(request, kinds=(kind_of_word(kind),))
-    with open_applied(call) if needs_files(request.select) else open_with(call, "project file") as workspace:
+    with open_with(call, "unread" if needs_files(request.select) else "project file") as workspace:
         found = list_objects(workspace, request, call.progress)
     if call.output == "json":
         from featurectl.catalog.documents import object_document

@@ -20,17 +20,10 @@ def open_with(call: Call, data: Data) -> Workspace:
 
 
 def open_applied(call: Call) -> Workspace:
-    """Return it for a command that works on what is applied: a broken file ends none of them.
-
-    How many errors the files have is reported on stderr.
+    """Return it for a command that works on what is applied, whatever the files say: only featurectl.yaml is read.
 
     Raises:
         ProblemsError: featurectl.yaml has an error.
         UsageError: there is no such repository or environment.
     """
-    workspace = open_with(call, "applied")
-    if errors := workspace.repo.errors:
-        from featurectl.operations.unapplied import broken_files_line
-
-        call.progress.done(broken_files_line(errors))
-    return workspace
+    return open_with(call, "project file")

@@ -108,7 +108,7 @@ def check_start(settings: ServeSettings) -> None:
 
 def _opened(settings: ServeSettings) -> tuple[Workspace, WorkspaceSource]:
     as_of = parse_instant(settings.as_of) if settings.as_of else None
-    workspace = open_workspace(settings.folder, settings.env, as_of, "applied")
+    workspace = open_workspace(settings.folder, settings.env, as_of, "project file")
     return workspace, WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
 
 

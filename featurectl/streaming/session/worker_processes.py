@@ -197,7 +197,7 @@ def _work(place: WorkspacePlace, request: StreamRunRequest, pipe: Connection) ->
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_stop_after, args=(parent, stop), daemon=True).start()
     try:
-        with open_workspace(place.root, place.env, None, "applied") as workspace:
+        with open_workspace(place.root, place.env, None, "project file") as workspace:
             reports = ProcessRun(workspace, request, listener).run(stop)
         listener.tell(ProcessMessage(reports=tuple(reports), has_ended=True))
     except FeaturectlError as error:

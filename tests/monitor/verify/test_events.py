@@ -157,7 +157,7 @@ class Logged:
 
     def verified(self, since: datetime | None = None) -> VerifyReport:
         """What `verify` finds."""
-        with open_workspace(self.root, None, None, "applied") as workspace:
+        with open_workspace(self.root, None, None, "unread") as workspace:
             return verify_logs(workspace, VerifyLogRequest(since=since), Silent())["fraud"]
 
     def causes(self, feature: str) -> dict[str, tuple[int, str]]:
@@ -167,7 +167,7 @@ class Logged:
 
     def put_aside(self) -> pl.DataFrame:
         """The events that have no prediction: their cards, times and the reason."""
-        with open_workspace(self.root, None, None, "applied") as workspace:
+        with open_workspace(self.root, None, None, "unread") as workspace:
             log = workspace.rejected_log(workspace.repo.sources["swipes"])
             rows = pl.concat([*log.read_rows(log.open(), ["_rejected", "value"])])
         events = [json.loads(value) for value in rows["value"]]
@@ -189,7 +189,7 @@ class Logged:
 
     def events(self) -> list[tuple[str, datetime, datetime, float]]:
         """The card, time, availability and amount of all events, those of the history with their time as stamp."""
-        with open_workspace(self.root, None, None, "applied") as workspace:
+        with open_workspace(self.root, None, None, "unread") as workspace:
             log = workspace.event_log(workspace.repo.sources["swipes"])
             frames = list(log.read_rows(log.open(), ["card", "at", "_available_at", "amount"]))
         past = pl.read_csv(self.root / "past.csv", try_parse_dates=True)

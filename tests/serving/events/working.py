@@ -11,4 +11,4 @@ from tests.streaming.session.running import Running, running_in
 
 def working(shop: EventShop) -> AbstractContextManager[Running]:
     """Let the streams of a shop be worked on; the end of it must be in order."""
-    return running_in(lambda: open_workspace(shop.root, None, None, "applied"))
+    return running_in(lambda: open_workspace(shop.root, None, None, "unread"))

@@ -68,7 +68,7 @@ def main(folder: str, mode: str, *own: str) -> None:
     request = StreamRunRequest(sources=("swipes",), once=mode == "once", predictors=EventPredictors())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with open_workspace(Path(folder), None, None, "applied") as workspace:
+    with open_workspace(Path(folder), None, None, "unread") as workspace:
         ProcessRun(workspace, request, Told()).run(stop)
 
 

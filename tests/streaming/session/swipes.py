@@ -89,7 +89,7 @@ class Swipes:
 
     def workspace(self) -> Workspace:
         """The workspace in its first environment."""
-        return open_workspace(self.root, None, None, "applied")
+        return open_workspace(self.root, None, None, "unread")
 
     def send(self, count: int = 1, **values: object) -> None:
         """Send some events of card c1 of an amount of 1."""

@@ -53,7 +53,7 @@ def test_entities_have_the_version_that_serve_gives_them(tmp_path: Path, percent
         for _ in range(3):
             send(swipes)
         wait_for(lambda: swipes.predicted() == swipes.sent)
-    with open_workspace(tmp_path, None, None, "applied") as workspace:
+    with open_workspace(tmp_path, None, None, "unread") as workspace:
         source = WorkspaceSource(workspace, allow_pickle=True)
         served = source.load(source.state(), {}, None).canaries["fraud"]
     shares = {card: served.takes(served.entity({"card": card, "amount": 1.0})) for card in CARDS}

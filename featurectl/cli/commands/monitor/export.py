@@ -58,7 +58,7 @@ def _of_failure(call: Call) -> Callable[[], bytes]:
         raise UsageError(f"monitor export needs the package {error.name}", hint=hint) from error
     from featurectl.workspace.open import environment_of, load_checked
 
-    repo = load_checked(call.root(), "applied")
+    repo = load_checked(call.root(), "project file")
     return partial(metrics_of_failure, repo.project, environment_of(repo, call.env).name)
 
 

@@ -40,7 +40,7 @@ def run(
     with open_applied(call) as workspace:  # files with errors are reported once
         check_not_future(workspace, DRY_RUN)
     Watch(
-        open_workspace=partial(open_workspace, call.root(), call.env, call.instant(), "applied"),
+        open_workspace=partial(open_workspace, call.root(), call.env, call.instant(), "project file"),
         check_clock=partial(check_alert_clocks, progress=call.progress),
         every_s=every_us / 1e6,
         report=partial(_report, call),
