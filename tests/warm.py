@@ -32,7 +32,7 @@ PRELOADED: Final = (
     "featurectl.operations.apply",
     "featurectl.operations.materialize.table_increment",
     "featurectl.operations.push",
-    "featurectl.operations.training.bind",
+    "featurectl.operations.views",
     "featurectl.registry.sql",
     "featurectl.serving.process.start",
     "featurectl.workspace.open",

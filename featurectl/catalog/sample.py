@@ -17,11 +17,10 @@ from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs
 from featurectl.models.profile.categories import categories_json, profile_categories
 from featurectl.models.profile.numbers import numbers_json, profile_numbers
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import join_features
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.applied import registered_view
 
 if TYPE_CHECKING:

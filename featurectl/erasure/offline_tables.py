@@ -10,7 +10,7 @@ from featurectl.core.units import counted, format_instant, from_us
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.materialize.clean_erased import remove_erased
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from featurectl.operations.entity_values import (
     split_version,
 )
 from featurectl.operations.online_rows import read_online
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view
 from featurectl.registry.applied import registered_view
 from featurectl.streaming.status.read import read_stream_status
 from featurectl.workspace.clocks import warn_of_clocks

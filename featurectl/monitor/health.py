@@ -27,7 +27,7 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     from featurectl.language.definitions.json_form import load_view
     from featurectl.monitor.status import ServedView
     from featurectl.online.row_places import online_view
-    from featurectl.operations.training.bind import view_table
+    from featurectl.operations.views import view_table
     from featurectl.workspace.clocks import latest_push, latest_run
     from featurectl.workspace.offline_folder import has_offline
 

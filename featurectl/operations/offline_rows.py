@@ -9,8 +9,7 @@ from featurectl.engines.all_engines import open_engine
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import online_view
 from featurectl.operations.push import read_offline
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.applied import registered_view
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ def _gives_types(change: Change) -> bool:
 def _has_table(workspace: Workspace, item: ObjectVersion) -> bool:
     """Return whether a view version has a table; a store that can't be read may have one."""
     from featurectl.language.definitions.json_form import load_untyped_view
-    from featurectl.operations.training.bind import view_table
+    from featurectl.operations.views import view_table
 
     try:
         if not has_offline(workspace):

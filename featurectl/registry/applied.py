@@ -6,6 +6,8 @@ from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import plural
+from featurectl.language.definitions.json_form import load_model
+from featurectl.language.definitions.model import Model
 from featurectl.registry.state import CHAMPION, CanaryRun, ModelVersion, ObjectVersion, State
 
 
@@ -149,3 +151,15 @@ def canary_running(run: CanaryRun, what: str = "") -> TryAgainError:
         hint=f"try again when it is over; featurectl models canary abort {run.model} --env {run.environment} ends it, "
         "and promote in place of abort makes its version the champion",
     )
+
+
+def registered_model(state: State, name: str) -> Model:
+    """Return the definition of a model as applied.
+
+    Raises:
+        UsageError: no such model is applied.
+    """
+    found = state.current("model", name)
+    if found is not None:
+        return load_model(found.definition)
+    raise not_applied(state, "model", name)

@@ -10,7 +10,7 @@ from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.apply import ApplyTarget, apply_plan
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import materialize_view
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views
 from featurectl.workspace.actor import Actor

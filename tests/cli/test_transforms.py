@@ -12,7 +12,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.transform import materialize_transform
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.workspace.open import open_workspace
 from tests.cli.shop import PROJECT, write_shop
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from featurectl.online.read import read_features
 from featurectl.online.row_places import online_view
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view
 from featurectl.registry.applied import registered_view
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.workspace import Workspace

@@ -14,9 +14,9 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.load import load_repo
 from featurectl.offline.base import TableStatistics
 from featurectl.operations.init import template_folder, write_repository
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import join_features
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.views import BoundView
 from featurectl.sources.base import SourceScan
 from featurectl.sources.open import open_source, read_schema
 

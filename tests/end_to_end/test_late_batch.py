@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from featurectl.language.definitions.json_form import load_view
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.registry.applied import served_views
 from featurectl.workspace.open import open_workspace
 from tests.end_to_end.flights import Repository

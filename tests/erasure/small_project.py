@@ -17,7 +17,7 @@ import polars as pl
 
 from featurectl.cli.main import main
 from featurectl.language.definitions.json_form import load_view
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.registry.applied import served_views
 from featurectl.workspace.open import open_workspace
 

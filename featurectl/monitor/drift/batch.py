@@ -16,11 +16,11 @@ from featurectl.models.profile.profile import SCORE, Profile, ProfileTally
 from featurectl.models.runtimes.base import Runtime
 from featurectl.operations.scoring.run import joined_ranges, range_rows
 from featurectl.operations.scoring.scorer import Scorer, predict_rows, trained_model
-from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
+from featurectl.operations.views import bind_model_version
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 

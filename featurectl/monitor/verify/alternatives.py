@@ -24,7 +24,7 @@ from featurectl.monitor.verify.rows import (
 )
 from featurectl.monitor.verify.served_rows import RowChange, ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 from featurectl.pit.questions import AVAILABLE_AT, Closed
 
 _PICKS: Final = ("first", "last", "first_n", "last_n")

@@ -39,8 +39,7 @@ from featurectl.online.future_pushes import how_far_ahead
 from featurectl.online.row_places import online_view
 from featurectl.operations.push.choose_entities import PART_ROWS, cut_between_keys
 from featurectl.operations.push.values import COMPUTED_AT, values_at
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.workspace.clocks import latest_push
 from featurectl.workspace.workspace import Workspace

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.offline.base import Coverage
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

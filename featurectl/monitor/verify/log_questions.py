@@ -18,7 +18,7 @@ from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.log_clocks import RowClocks, is_true_as_computed, row_clocks
 from featurectl.monitor.verify.log_rows import KNOWN, LOGGED, key_column
 from featurectl.monitor.verify.served_rows import ServedRows
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 
 _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"

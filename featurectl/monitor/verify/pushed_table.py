@@ -11,8 +11,7 @@ from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.report import ViewSkew
 from featurectl.offline.base import Coverage, coverage_of
 from featurectl.online.base import PushRecord
-from featurectl.operations.training.bind import bind_at
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView, bind_at
 from featurectl.registry.state import ObjectVersion
 
 Compare = Callable[[BoundView], ViewSkew]

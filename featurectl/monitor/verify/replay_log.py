@@ -29,8 +29,7 @@ from featurectl.monitor.verify.surroundings import in_order, read_record, surrou
 from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord
 from featurectl.operations.prediction_log.log_files import LogFile, PredictionLogFiles, open_log, written_at
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.state import ModelVersion, State
 from featurectl.workspace.workspace import Workspace

@@ -15,10 +15,10 @@ from featurectl.monitor.verify.compare_stream import verify_stream
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.log_rows import LogSelection
 from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
-from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.operations.part_failure import Failure, fails_for_all
 from featurectl.operations.prediction_log.log_files import open_log
 from featurectl.operations.push.push_views import not_pushed
+from featurectl.operations.views import choose_views
 from featurectl.registry.applied import not_applied
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
 from featurectl.operations.training.as_served import answer_pushed
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 from featurectl.pit.keys import AskedSpine
 
 TIME: Final = "\x00time"

@@ -10,8 +10,7 @@ from featurectl.core.units import from_us
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.online.base import PushRecord
 from featurectl.online.row_places import online_view
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.state import State
 from featurectl.workspace.workspace import Workspace
 

@@ -20,7 +20,7 @@ from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, at_own
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 
 _TABLES: Final = 100  # that are asked for the rows of a batch; each is a pass over a version of a table
 _GONE: Final = ("FC520", "FC603")  # files that were removed, or can't be read

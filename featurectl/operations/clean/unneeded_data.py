@@ -24,7 +24,7 @@ from featurectl.online.row_places import count_if_whole, online_view
 from featurectl.operations.clean.shared_places import has_other_projects, is_shared
 from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
 from featurectl.operations.prediction_log.place import predictions_folder
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.registry.applied import registered_view, served_views
 from featurectl.registry.rows import model_document
 from featurectl.workspace.offline_folder import has_offline

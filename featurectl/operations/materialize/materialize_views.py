@@ -14,14 +14,14 @@ from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.operations.materialize.dry_run import Planned, plan_view
 from featurectl.operations.materialize.one_view import ViewWork, materialize_version, view_run
 from featurectl.operations.materialize.range import Range
-from featurectl.operations.materialize.table_increment import Materialized, choose_views
+from featurectl.operations.materialize.table_increment import Materialized
 from featurectl.operations.part_failure import fails_for_all
 from featurectl.operations.push.push_views import push_applied, push_notes
 from featurectl.operations.push.run import PushResult
 from featurectl.operations.run_recording import Recording, RunOutcome
 from featurectl.operations.select_views import select_views
-from featurectl.operations.training.bind import bind_view
 from featurectl.operations.unapplied import warn_unapplied
+from featurectl.operations.views import bind_view, choose_views
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.clocks import ClockCheck, check_clocks
 from featurectl.workspace.older_registry import check_erasures_known

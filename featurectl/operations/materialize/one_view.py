@@ -24,7 +24,7 @@ from featurectl.operations.materialize.source_types import with_known_types
 from featurectl.operations.materialize.streams import materialize_stream
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
-from featurectl.operations.training.bind import view_table
+from featurectl.operations.views import view_table
 from featurectl.workspace.clocks import latest_run
 
 if TYPE_CHECKING:

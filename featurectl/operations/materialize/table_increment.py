@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import datetime
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import UsageError
 from featurectl.core.units import united
 from featurectl.engines.base import ERASED, BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
@@ -44,8 +43,6 @@ from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.same_rows import has_same_rows, write_read
 from featurectl.operations.materialize.source_types import typed_view
-from featurectl.registry.applied import not_applied, served_views
-from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourceScan
 from featurectl.sources.begun_again import begun_again
 from featurectl.sources.failures import reading
@@ -87,24 +84,6 @@ class Materialized:
     begins: Ends | None = None
     older: OlderHistory | None = None
     gaps: tuple[tuple[datetime, datetime], ...] = ()
-
-
-def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
-    """Return the view versions to materialize among the named (VIEW, or VIEW@2), of all views when none is named.
-
-    Raises:
-        UsageError: no view of that name is applied, or a version is not kept up to date.
-    """
-    every = served_views(state)
-    for name in names:
-        view, at, _ = name.partition("@")
-        versions = [str(item.version) for item in every if item.name == view]
-        if not versions:
-            raise not_applied(state, "feature_view", name)
-        if at and name not in {f"{view}@{version}" for version in versions}:
-            hint = f"versions that are: {', '.join(versions)}"
-            raise UsageError(f"{name} is no version of {view} that is kept up to date", hint=hint)
-    return [item for item in every if not names or item.name in names or f"{item.name}@{item.version}" in names]
 
 
 def materialize_view(

@@ -20,12 +20,13 @@ from featurectl.models.isolation.process import open_process
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.mlflow import mlflow_file
 from featurectl.models.stored_precision import warn_of_float64
-from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.operations.training.choose_spine import NamedSpine, read_spine
 from featurectl.operations.training.imported import ImportedModel, import_model
 from featurectl.operations.training.label import read_target
 from featurectl.operations.training.training_set import TrainingSet, build_training_set
+from featurectl.operations.views import bind_newest
+from featurectl.registry.applied import registered_model
 from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 

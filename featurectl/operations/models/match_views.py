@@ -12,7 +12,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import current_names, find_feature, named_features, rename_features
 from featurectl.language.typing.views import type_check_view
 from featurectl.offline.base import OfflineStore
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion, State
 

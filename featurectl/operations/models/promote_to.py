@@ -17,9 +17,8 @@ from featurectl.operations.models.copy_files import copy_files
 from featurectl.operations.models.match_views import MatchedView, MatchTarget, match_views
 from featurectl.operations.models.promotion import Promotion, check_usable, promote_version
 from featurectl.operations.training.asked_gates import check_gates
-from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
-from featurectl.registry.applied import choose_usable, split_name
+from featurectl.registry.applied import choose_usable, registered_model, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, Json, ModelVersion, State

@@ -11,8 +11,8 @@ from featurectl.core.errors import UsageError
 from featurectl.models.artifact import check_files_of
 from featurectl.models.gates.evaluate import failed_gates
 from featurectl.operations.training.asked_gates import check_gates
-from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
+from featurectl.operations.views import bind_model_version
 from featurectl.registry.applied import check_views_kept, choose_usable, choose_version, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State

@@ -12,18 +12,17 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_instant, plural
 from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.operations.part_failure import Failure, fails_for_all
 from featurectl.operations.push.run import PushPlan, PushRequest, PushResult, plan_push, push_view
 from featurectl.operations.run_recording import Recording, RunOutcome
 from featurectl.operations.select_views import select_views
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view, choose_views
 from featurectl.workspace.clocks import ClockCheck, check_clocks, latest_push
 from featurectl.workspace.older_registry import check_erasures_known
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
-    from featurectl.operations.training.bound_view import BoundView
+    from featurectl.operations.views import BoundView
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.workspace import Workspace
 

@@ -11,9 +11,9 @@ import polars as pl
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, RequestInput
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.views import BoundView
 
 _HINT: Final = "give the rows to score: --spine FILE"
 Join = Mapping[str, str]

@@ -20,8 +20,6 @@ from featurectl.operations.scoring.destination import Destination
 from featurectl.operations.scoring.every_key import spine_of_everyone
 from featurectl.operations.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
 from featurectl.operations.scoring.scorer import LoadingRuntime, Scorer, scoring_libraries, trained_model
-from featurectl.operations.training.bind import bind_model_version
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.erased_spine import joined_entities, without_erased
@@ -30,6 +28,7 @@ from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine, frame_spine
 from featurectl.operations.training.unknown_keys import unknown_document
+from featurectl.operations.views import BoundView, bind_model_version
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 

@@ -19,11 +19,11 @@ from featurectl.models.runtimes.base import Scores
 from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, read_unknown, rows_of
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import check_inputs, join_features
 from featurectl.operations.training.later_rows import count_early
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.unknown_keys import UnknownRows
+from featurectl.operations.views import BoundView
 
 _BYTES: Final = 10  # of a value, more or less
 _COPIES: Final = 2  # of a value while rows are joined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.event_reader import EventSourceReader
 

@@ -21,10 +21,9 @@ from featurectl.models.runtimes.base import Scores, classes_of
 from featurectl.models.served_model import load_native
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.offline.base import OfflineStore
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import join_features
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import CHAMPION, ModelVersion, State

@@ -13,10 +13,10 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import counted, plural
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import FeatureInput, Label, ModelInput
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.digest import CHUNK_ROWS
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, store
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.views import BoundView
 from featurectl.pit.erased_rows import ErasedRows
 
 _TIMES = ("\x00time", "\x00known")

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.budget import batch_rows
-from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.views import BoundView
 from featurectl.pit.questions import AVAILABLE_AT
 
 _COLUMNS: Final = 4  # of keys and a clock, more or less, which decide how many rows are read at once

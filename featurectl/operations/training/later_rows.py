@@ -13,8 +13,8 @@ import numpy.typing as npt
 from featurectl.core.errors import DataError
 from featurectl.core.units import format_instant, format_iso, plural
 from featurectl.language.definitions.model import Model
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.long_spine import AnySpine
+from featurectl.operations.views import BoundView
 
 _ROWS: Final = 1_000_000  # looked at together
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -16,8 +16,8 @@ from featurectl.engines.budget import batch_rows
 from featurectl.engines.shuffle import Shuffle
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.order import ordered
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import ViewRows
+from featurectl.operations.views import BoundView
 
 _HELD: Final = 12  # a twelfth of the memory is held while rows are laid apart
 _COLUMNS: Final = 16  # of a table, more or less, which decide how many rows are read at once

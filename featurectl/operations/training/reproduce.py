@@ -20,13 +20,12 @@ from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_choices, feature_inputs
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.operations.outputs.all_output_formats import format_of
-from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.manifest import SCHEMA_VERSION, shown_refresh
 from featurectl.operations.training.request import ResolvedRequest, TrainingRequest, served_views
 from featurectl.operations.training.spine import FRAME, Cut
+from featurectl.operations.views import BoundView, bind_view
 from featurectl.registry.applied import registered_view
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 

@@ -16,13 +16,13 @@ from featurectl.language.definitions.model import FeatureInput, Model, ModelInpu
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, old_name_warnings
 from featurectl.operations.training.as_served import check_refresh
 from featurectl.operations.training.before_log import until_log
-from featurectl.operations.training.bind import bind_newest, registered_model
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.erased_spine import joined_entities, without_erased
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import DEFAULT_TIME, Cut, NoTimeColumnError, SpineRows, cut_spine
+from featurectl.operations.views import BoundView, bind_newest
+from featurectl.registry.applied import registered_model
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 

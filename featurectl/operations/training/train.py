@@ -35,7 +35,6 @@ from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.distributions import distributions_of
@@ -43,6 +42,7 @@ from featurectl.operations.training.erased_spine import joined_entities, without
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingSet
+from featurectl.operations.views import BoundView
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.workspace.actor import Actor

@@ -17,7 +17,6 @@ from featurectl.models.artifact import check_artifacts
 from featurectl.models.estimators.make import check_params
 from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.trainer_command import CommandEnvironment
-from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.operations.training.data import TrainingData, read_training_data
 from featurectl.operations.training.later_rows import uncomputed_row_warnings
@@ -25,7 +24,7 @@ from featurectl.operations.training.retrain import read_pinned_data
 from featurectl.operations.training.same_version import MADE_OF, digest_of, find_same
 from featurectl.operations.training.train import Trained, fit_version, register, require_trainer
 from featurectl.operations.unapplied import warn_unapplied
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_version, registered_model
 from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 

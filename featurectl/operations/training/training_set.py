@@ -12,11 +12,11 @@ from featurectl.core.errors import DataError
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.model import FeatureInput, Label, ModelInput, RequestInput
 from featurectl.language.resolve.training_columns import label_columns
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import ViewRows, join_features
 from featurectl.operations.training.label import LabelTarget, MissingLabels, label_rows
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.unknown_keys import UnknownRows
+from featurectl.operations.views import BoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

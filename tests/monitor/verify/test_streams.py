@@ -22,7 +22,7 @@ from featurectl.monitor.verify.report import ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyStoreRequest, verify_views
 from featurectl.monitor.verify.surroundings import surroundings
 from featurectl.offline.delta import DeltaStore
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view
 from featurectl.streaming.log_writer import LogWriter
 from tests.streaming.session.swipes import Swipes
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.materialize.table_increment import choose_views
+from featurectl.operations.views import choose_views
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 from tests.operations.materialize.test_view import T0

@@ -21,7 +21,6 @@ from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.operations.outputs.write_table import write_table
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import (
     Cut,
@@ -33,6 +32,7 @@ from featurectl.operations.training.spine import (
     read_source_spine,
 )
 from featurectl.operations.training.training_set import build_training_set
+from featurectl.operations.views import BoundView
 from featurectl.sources.open import open_source
 from tests.definitions import DELAYS
 from tests.frames import assert_same, columns, frames

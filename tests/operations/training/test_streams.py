@@ -20,11 +20,11 @@ from featurectl.language.definitions.model import FeatureInput, Label, Spine
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.offline.stream_coverage import asof_of
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import label_view, read_target
 from featurectl.operations.training.later_rows import check_logged
 from featurectl.operations.training.spine import SpineClocks, frame_spine, read_source_spine
 from featurectl.operations.training.training_set import build_training_set
+from featurectl.operations.views import BoundView
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.workspace.event_reader import selected_source

@@ -16,10 +16,10 @@ from featurectl.language.resolve.feature_names import feature_choices, feature_i
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
-from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import build_training_set, require_label
+from featurectl.operations.views import BoundView
 from tests.definitions import DELAYS, LATEST
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.table_increment import new_id
-from featurectl.operations.training.bind import bind_view
+from featurectl.operations.views import bind_view
 from featurectl.registry.state import ObjectVersion
 from tests.definitions import LATEST
 from tests.engines.rows import at, rows
