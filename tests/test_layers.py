@@ -77,7 +77,7 @@ HEAVY = {
     "catboost": ["models/"],
     "skops": ["models/"],
     "joblib": ["models/"],
-    "onnx": ["models/conversion/", "models/file_checks/", "models/forests/onnx_trees.py"],
+    "onnx": ["models/conversion/", "models/forests/onnx_trees.py"],
     "numba": ["models/forests/kernel.py"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],

@@ -30,7 +30,6 @@ class Foreign:
 
     path: Path
     format: str
-    content: bytes
     sha256: str
     runtime: RemoteModel
     width: int
@@ -56,9 +55,8 @@ def read_foreign(path: Path, kind: str, policy: PicklePolicy, model: Model, proc
     return Foreign(
         path=path,
         format=kind,
-        content=bytes(answer["content"]),
         sha256=hashlib.sha256(content).hexdigest(),
-        runtime=RemoteModel(process=process, number=int(answer["model"])),
+        runtime=RemoteModel(process=process, number=int(answer["model"]), content=bytes(answer["content"])),
         width=int(answer["width"]),
         names=tuple(map(str, answer["names"])),
         categories=tuple(tuple(map(str, values)) for values in answer["categories"]),

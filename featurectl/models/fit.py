@@ -34,7 +34,6 @@ from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 from featurectl.registry.state import BoundFeature
 
 NONE = np.empty(0)
-COMPARED = 2_000  # rows at least, where there are as many
 STOP_SHARE = 0.1  # of the rows to train on: the last by time, by which an estimator knows when to stop
 
 
@@ -223,10 +222,12 @@ def _task(native: Runtime, learning: TrainingInputs, truth: npt.NDArray[Any]) ->
 
 
 def _onnx(made: EncodedModel, learning: TrainingInputs) -> Converted:
+    if made.onnx is not None:
+        return made.onnx
     if made.format == ONNX:
         return Converted(content=made.content)
     positions = learning.form.category_positions()
-    return convert_model(made.format, made.content, made.runtime, _spread(learning.matrix), positions)
+    return convert_model(made.format, made.content, made.runtime, learning.spread(), positions)
 
 
 def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
@@ -237,11 +238,6 @@ def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
     if kind in RUNS_CODE:
         return estimator if isinstance(estimator, FunctionRuntime) else Loaded(estimator)
     return load_runtime(kind, content, allow_pickle=False)
-
-
-def _spread(seen: Matrix) -> Matrix:
-    """Return some of the rows, from the first to the last; enough to compare two forms of a model on."""
-    return seen[:: max(1, len(seen) // COMPARED)]
 
 
 def _golden(learning: TrainingInputs, native: Runtime) -> bytes:

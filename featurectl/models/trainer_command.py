@@ -18,11 +18,12 @@ from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.units import plural
 from featurectl.language.definitions.model import Trainer
 from featurectl.models.all_model_formats import MODEL_FORMATS
-from featurectl.models.file_checks.check import check_structure
-from featurectl.models.file_checks.xgboost import is_json
-from featurectl.models.isolation.content import as_ubj
+from featurectl.models.golden_rows import choose_rows
+from featurectl.models.isolation.limits import limits_of
+from featurectl.models.isolation.process import load_remote, open_process
+from featurectl.models.reasons import reason_of
 from featurectl.models.runtimes.all_runtimes import load_runtime
-from featurectl.models.runtimes.base import XGBOOST, check_code_allowed
+from featurectl.models.runtimes.base import ONNX, check_code_allowed
 from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 
 FORMATS: Final = {f"model{suffix}": item.name for item in MODEL_FORMATS.values() for suffix in item.suffixes}
@@ -33,13 +34,15 @@ _LAST_LINES: Final = 5
 class CommandEnvironment:
     """Where a trainer's command runs: in a folder, its output reported line by line.
 
-    `manifest` is that of the training set, `allow_pickle` what the command line says of pickles.
+    `manifest` is that of the training set, `allow_pickle` what the command line says of pickles, `memory_bytes` how
+    much the process may take that reads the model.
     """
 
     folder: Path
     report: Callable[[str], object]
     manifest: Mapping[str, object]
     allow_pickle: bool = False
+    memory_bytes: int = 0
 
 
 def run_command(
@@ -59,7 +62,7 @@ def run_command(
         path = _found(trainer.run, Path(environment["FEATURECTL_OUT"]))
         kind = FORMATS[path.name]
         check_code_allowed(kind, in_model=allow_pickle, by_flag=commands.allow_pickle)
-        return _loaded(path, kind, learning, trainer.run)
+        return _loaded(path, kind, learning, trainer.run, commands)
 
 
 def _prepare(learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment, room: Path) -> dict[str, str]:
@@ -158,22 +161,34 @@ def _found(command: str, out: Path) -> Path:
     return out / models[0]
 
 
-def _loaded(path: Path, kind: str, learning: TrainingInputs, command: str) -> EncodedModel:
-    """Return a model that can be read and gives a score for each row of the matrix."""
-    few = learning.matrix[:2]
+def _loaded(
+    path: Path, kind: str, learning: TrainingInputs, command: str, commands: CommandEnvironment
+) -> EncodedModel:
+    """Return a model that a process of its own could read, and that gave a score for each of some rows there."""
+    name, rows = f"{path.name} of the trainer's command `{command}`", learning.matrix[choose_rows(len(learning.matrix))]
+    width = learning.matrix.shape[1]
     try:
-        content = path.read_bytes()
-        check_structure(kind, content)
-        content = as_ubj(content) if kind == XGBOOST and is_json(content) else content
-        runtime = load_runtime(kind, content, allow_pickle=True)  # checked by whoever calls this
-        scores = runtime.predict(few)
-    except UsageError:
-        raise
-    except Exception as error:  # each library raises its own kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        message = f"{path.name} of the trainer's command `{command}` can't be used: {reason}"
-        hint = f"it takes a float32 matrix of {learning.matrix.shape[1]} columns, the inputs in their order"
-        raise DataError(message, code="FC513", hint=hint) from error
-    if scores.shape != (len(few),):
-        raise DataError(f"{path.name} of the trainer's command `{command}` gives no score per row", code="FC513")
-    return EncodedModel(format=kind, content=content, runtime=runtime)
+        with open_process(limits_of(commands.memory_bytes)) as process:
+            process.name = name
+            found = load_remote(process, kind, path.read_bytes(), width, allow_code=True)  # checked by whoever calls
+            scores = found.prove(rows)
+            onnx = None if kind == ONNX else found.convert(kind, learning.spread(), learning.form.category_positions())
+    except DataError as error:
+        if error.code in ("FC530", "FC531"):
+            raise
+        raise _unusable(name, width, error) from error
+    except (UsageError, ValueError) as error:
+        raise _unusable(name, width, error) from error
+    if scores.shape != (len(rows),):
+        raise DataError(f"{name} gives no score per row", code="FC513")
+    return EncodedModel(
+        format=kind,
+        content=found.content,
+        runtime=load_runtime(kind, found.content, allow_pickle=True),
+        onnx=onnx,
+    )
+
+
+def _unusable(name: str, width: int, error: Exception) -> DataError:
+    hint = f"it takes a float32 matrix of {width} columns, the inputs in their order"
+    return DataError(f"{name} can't be used: {reason_of(error)}", code="FC513", hint=hint)

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import io
-import multiprocessing
-import os
 import random
 import re
-import resource
-import signal
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing.pool import Pool
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from featurectl.core.errors import DataError, UsageError
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.external_onnx import normal_onnx
-from featurectl.models.file_checks.check import check_structure
-from featurectl.models.isolation.worker import import_alone
+from featurectl.models.isolation.limits import ProcessLimits
+from featurectl.models.isolation.process import load_remote, open_process
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
 
-SECONDS = 60
-_LONG = 3_600  # seconds, for a worker that has died and will not answer
-BAD = ("killed", "endless", "out of memory", "ended")
-ENOUGH_MEMORY = 4 << 30
 ENDS = [-1, 0, 1, 2, 3, 7, 14, 15, 16, 255, 256, 1 << 15, (1 << 31) - 1, 1 << 31, 1 << 40, -2, -17, -(1 << 31)]
-LIBRARIES = {
-    "txt": ["lightgbm"],
-    "ubj": ["xgboost"],
-    "cbm": ["catboost"],
-    "onnx": ["onnx", "onnxruntime"],
-    "skops": ["skops.io", "sklearn.ensemble", "sklearn.neighbors"],
-}
-ALONE = ("lightgbm", "xgboost")
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "lightgbm": ("lightgbm.LGBMClassifier",
                  {**LIGHTGBM, "n_estimators": 3, "num_leaves": 8, "max_cat_to_onehot": 1, "cat_smooth": 0.1,
@@ -200,90 +182,26 @@ def damages(kind: str, content: bytes) -> list[Callable[[random.Random, bytes], 
     )
 
 
-def outcome(work: Callable[[], object]) -> str:
-    """Return how a process of its own ends that does some work: "done", "refused", "killed by N" or "endless"."""
-    process = os.fork()
-    if not process:
-        _quiet()
+def end_of(kind: str, content: bytes, matrix: Any, limits: ProcessLimits) -> str:
+    """Return what becomes of a file in a process of its own: "taken", "refused", or the code of how that ended."""
+    with open_process(limits) as process:
         try:
-            work()
-        except MemoryError:
-            os._exit(3)
-        except BaseException:  # noqa: BLE001  # however it ends, the child must not return
-            os._exit(2)
-        os._exit(0)
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return "endless" if number in (signal.SIGALRM, signal.SIGXCPU) else f"killed by {signal.Signals(number).name}"
-    return {0: "done", 2: "refused", 3: "out of memory"}.get(os.WEXITSTATUS(status), "ended")
+            model = load_remote(process, kind, content, matrix.shape[1])
+            model.prove(matrix)
+            if kind != "onnx":
+                model.convert(kind, matrix, [CATEGORY])
+        except DataError as error:
+            return error.code if error.code in ("FC530", "FC531") else "refused"
+        except (UsageError, ValueError):
+            return "refused"
+    return "taken"
 
 
-def _quiet() -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (ENOUGH_MEMORY, ENOUGH_MEMORY))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
-
-
-def use(kind: str, content: bytes, matrix: Any) -> None:
-    """Load a model and have it score rows, also such as no training has."""
-    runtime = load_runtime(kind, content, allow_pickle=False, threads=1)
-    for rows in (matrix, np.nan_to_num(matrix) * -1e30, np.nan_to_num(matrix, nan=1e30), np.zeros_like(matrix)):
-        try:
-            runtime.predict(rows)
-        except ValueError:
-            continue
-
-
-def try_file(kind: str, content: bytes, matrix: Any, *, checked: bool = True) -> str:
-    """Return what becomes of a file: "seen" where it is refused before its library has it, else how that ends."""
-    if checked:
-        end = outcome(lambda: _check(kind, content))
-        if end != "done":
-            return "seen" if end == "refused" else end
-    return outcome(lambda: use(kind, content, matrix))
-
-
-def _check(kind: str, content: bytes) -> None:
-    """See to the structure of a file; an error of another kind than it says ends the process otherwise."""
-    try:
-        check_structure(kind, content)
-    except ValueError:
-        raise
-    except Exception:  # noqa: BLE001  # what is looked for: any error of another kind
-        os._exit(4)
-
-
-@contextmanager
-def another_process() -> Iterator[Pool]:
-    """Give a process that uses files, which are made here.
-
-    A fork of a process whose library has begun threads would wait for them.
-    """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        yield pool
-
-
-def campaign(names: Sequence[str], seeds: range, pool: Pool) -> dict[str, Counter[str]]:
-    """Return how many files of each kind of model ended how in another process, each damaged by another seed."""
-    return {name: pool.apply_async(_campaign, (*whole_form(name), seeds)).get(_LONG) for name in names}
-
-
-def _campaign(kind: str, content: bytes, matrix: Any, seeds: range) -> Counter[str]:
-    load_libraries(kind)
-    found = Counter({"whole: " + try_file(kind, content, matrix): 1})
+def campaign(name: str, seeds: Iterable[int], limits: ProcessLimits) -> Counter[str]:
+    """Return how many files of a kind of model ended how, each damaged by another seed."""
+    kind, content, matrix = whole_form(name)
+    found = Counter({f"whole: {end_of(kind, content, matrix, limits)}": 1})
     for seed in seeds:
         draw = random.Random(seed)
-        end = try_file(kind, draw.choice(damages(kind, content))(draw, content), matrix)
-        found[f"{end} (seed {seed})" if end.startswith(BAD) else end] += 1
+        found[end_of(kind, draw.choice(damages(kind, content))(draw, content), matrix, limits)] += 1
     return found
-
-
-def load_libraries(kind: str) -> None:
-    """Load the libraries of a format once, before processes are made of this one."""
-    for name in LIBRARIES[kind]:
-        import_alone(name) if name in ALONE else importlib.import_module(name)

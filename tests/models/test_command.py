@@ -1,6 +1,7 @@
 """`run:` of a trainer: what the command is given, what it may leave, and what is said when it fails."""
 
 import json
+import re
 import shlex
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import fit_model
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.registry.state import BoundFeature
+from tests.models.damaged import with_sizes
 from tests.models.test_fit import INPUTS, LIGHTGBM, examples
 
 PLACES = """
@@ -202,6 +204,17 @@ def test_a_model_of_another_width_that_a_command_leaves_is_refused(bench):
     error = bench.fails("import shutil\nshutil.copy('model.txt', out)")
     assert error.code == "FC513"
     assert "can't be used: " in error.message
+
+
+def test_a_model_of_a_command_that_kills_its_library_does_not_end_train(bench):
+    x, y = matrix()
+    lightgbm_file(x, y, bench.folder / "model.txt")
+    far = re.sub(rb"split_feature=\d+", b"split_feature=2147483647", (bench.folder / "model.txt").read_bytes())
+    (bench.folder / "model.txt").write_bytes(with_sizes(far))
+    error = bench.fails("import shutil\nshutil.copy('model.txt', out)")
+    assert error.code == "FC530"
+    assert error.message.endswith("ends the process that reads it (SIGSEGV)")
+    assert error.message.startswith("model.txt of the trainer's command `")
 
 
 def test_a_pickle_of_a_command_needs_both_leaves_before_it_is_loaded(bench):

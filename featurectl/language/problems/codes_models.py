@@ -92,16 +92,16 @@ MODELS: Final[Mapping[str, Code]] = {
     ),
     "FC530": Code(
         "a model's file ends the process that reads it",
-        "`models import` reads a file in a process of its own, and the library of its format has died there: the file "
-        "is damaged, or was made to do so. Nothing was registered. Export the model once more where it was trained. If "
-        "it says SIGKILL, the system had too little memory for it. Where the process can't even be started, it is not "
-        "the file: the message says why.",
+        "`models import`, and `train` what a trainer's command left, read a file in a process of its own, and the "
+        "library of its format has died there: the file is damaged, or was made to do so. Nothing was registered. "
+        "Export the model once more where it was trained. If it says SIGKILL, the system had too little memory for it. "
+        "Where the process can't even be started, it is not the file: the message says why.",
     ),
     "FC531": Code(
         "a model's file takes too long, or too much memory",
-        "The process that reads the file of `models import` has five minutes for each step (10,000 rows, the "
-        "conversion to ONNX) and the memory of the command, at least 2 GiB. Nothing was registered. A model that is "
-        "large gets more by `--memory`; one that is not is damaged, or was made to do so.",
+        "The process that reads the file of `models import` or of a trainer's command has five minutes for each step "
+        "(10,000 rows, the conversion to ONNX) and the memory of the command, at least 2 GiB. Nothing was registered. "
+        "A model that is large gets more by `--memory`; one that is not is damaged, or was made to do so.",
     ),
     "FC532": Code(
         "a model has no score for a row",

@@ -49,11 +49,21 @@ def _parsed(content: bytes) -> Any:
     except ImportError as error:
         raise UsageError("onnx is not installed", hint=install_hint("onnx")) from error
     model = onnx.load_from_string(content)
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise UsageError("this ONNX model keeps tensors in other files", hint="save it as one file")
+    _check_whole(model)
     if not model.graph.node:
         raise UsageError("this ONNX model has no nodes")
     return model
+
+
+def _check_whole(message: Any) -> None:
+    """See that the values of all tensors are in the file itself, not in another one that it names."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in [value] if hasattr(value, "ListFields") else value:
+            if getattr(part, "external_data", None) or getattr(part, "data_location", 0):
+                raise UsageError("this ONNX model keeps tensors in other files", hint="save it as one file")
+            _check_whole(part)
 
 
 def _names(values: Any) -> list[str]:

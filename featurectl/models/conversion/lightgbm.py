@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, TreeSplit
-from featurectl.models.file_checks.lightgbm import without_parameters
+from featurectl.models.runtimes.lightgbm import without_parameters
 
 _LINKS: Final[Mapping[str, Link]] = {
     "": "identity",

@@ -17,11 +17,23 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.all_model_formats import MODEL_FORMATS
-from featurectl.models.file_checks.check import check_structure
-from featurectl.models.file_checks.xgboost import is_json
+from featurectl.models.isolation.errors import is_out_of_memory
 from featurectl.models.runtimes.all_runtimes import load_runtime
-from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
+from featurectl.models.runtimes.base import (
+    CATBOOST,
+    LIGHTGBM,
+    ONNX,
+    PICKLE,
+    SKOPS,
+    XGBOOST,
+    Matrix,
+    Runtime,
+    Scores,
+    not_installed,
+)
 from featurectl.models.runtimes.estimator import EstimatorRuntime, class_count
+
+_MIXED: Final = 10  # rows of mixed values for each one that is given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +52,14 @@ class ReadModel:
 
 
 def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_code: bool) -> ReadModel:
-    """Return the model of a file's bytes, whose parts fit each other, for a model of so many inputs.
+    """Return the model of a file's bytes, for a model of so many inputs.
 
     Raises:
         DataError: FC513, its library is not installed; FC514, it holds types that are not known.
         UsageError: it can't be read, or is of another width.
     """
     try:
-        check_structure(kind, content)
-        kept = _stored(kind, content, width)
+        kept = as_kept(kind, content, width)
         runtime = load_runtime(kind, kept, allow_pickle=allow_code)
         found = _described(path, kind, content, ReadModel(content=kept, runtime=runtime, width=width))
     except (UsageError, MemoryError):
@@ -63,18 +74,50 @@ def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_cod
     return found
 
 
-def _stored(kind: str, content: bytes, width: int) -> bytes:
+def as_kept(kind: str, content: bytes, width: int) -> bytes:
+    """Return the bytes that are kept of a file: ONNX in the form of ours, XGBoost's JSON as UBJSON, others as they are.
+
+    Raises:
+        UsageError: an ONNX graph has other inputs or outputs, or keeps tensors in other files.
+    """
     if kind == ONNX:
         from featurectl.models.conversion.external_onnx import normal_onnx
 
         return normal_onnx(content, width)
-    if kind == XGBOOST and is_json(content):
-        return as_ubj(content)
+    if kind == XGBOOST and _is_json(content):
+        return _as_ubj(content)
     return content
 
 
-def as_ubj(content: bytes) -> bytes:
-    """Return an XGBoost model of JSON as UBJSON; its parts were looked at before."""
+def prove(runtime: Runtime, rows: Matrix) -> Scores:
+    """Return a model's scores of rows, asked twice, once it has met values and nulls that these rows do not have.
+
+    A damaged model may end its process only over some values.
+
+    Raises:
+        ValueError: a row gets another score the second time.
+    """
+    rng = np.random.default_rng(0)
+    mixed = rng.permuted(np.repeat(rows, _MIXED, axis=0), axis=0)
+    holed = np.where(rng.random(mixed.shape) < 0.2, np.float32(np.nan), mixed)
+    for odd in (mixed, holed, np.full_like(rows, 1e30), np.full_like(rows, -1e30), np.zeros_like(rows)):
+        try:
+            runtime.predict(odd)
+        except Exception as error:  # each library raises its own kinds where it refuses a row
+            if is_out_of_memory(error):
+                raise
+    scores = runtime.predict(rows)
+    if not np.array_equal(scores, runtime.predict(rows), equal_nan=True):
+        raise ValueError("a row gets another score each time")
+    return scores
+
+
+def _is_json(content: bytes) -> bool:
+    start = content.lstrip()
+    return start[:1] == b"{" and start[1:2] != b"L"  # UBJSON goes on with the length of its first name
+
+
+def _as_ubj(content: bytes) -> bytes:
     try:
         import xgboost
     except ImportError as error:

@@ -22,9 +22,14 @@ def error_of(answer: Message) -> Exception:
     return _ERRORS[kind](message, code=str(answer["code"]), hint=str(answer["hint"]))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether a library says that there is no more memory; those in C++ do by a text."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in ("bad_alloc", "allocate memory"))
+
+
 def error_message(error: BaseException) -> Message:
     """Return an error as an answer names it."""
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+    if is_out_of_memory(error):
         return {"kind": _NO_MEMORY, "message": ""}
     if isinstance(error, FeaturectlError):
         kind = next((name for name, of in _ERRORS.items() if isinstance(error, of)), "data")

@@ -141,10 +141,20 @@ def _started(reading: int, writing: int, limits: ProcessLimits, said: IO[bytes])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteModel:
-    """A model in a process of its own, as one that is here. `number` is the process's for it."""
+    """A model in a process of its own, as one that is here. `number` is the process's for it, `content` its bytes."""
 
     process: ModelProcess
     number: int
+    content: bytes
+
+    def prove(self, rows: Matrix) -> Scores:
+        """Return the scores of some rows; damage that shows only over other values is to end the process by now.
+
+        Raises:
+            As `ModelProcess.ask`; ValueError: a row gets another score each time.
+        """
+        answer = self.process.ask("prove", model=self.number, matrix=packed(rows))
+        return np.asarray(unpacked(answer["scores"]), dtype=np.float64)
 
     def predict(self, matrix: Matrix | npt.NDArray[np.float64]) -> Scores:
         """Return a score per row; by float64 to compare, for models are given float32.
@@ -178,18 +188,21 @@ class RemoteModel:
     def _classes(self, matrix: Matrix) -> Message:
         return self.process.ask("classes", model=self.number, matrix=packed(matrix))
 
-    def convert(self, kind: str, content: bytes, seen: Matrix, categories: list[int]) -> Converted:
+    def convert(self, kind: str, seen: Matrix, categories: list[int]) -> Converted:
         """Return the model as ONNX, proven equal, or why there is none."""
         answer = self.process.ask(
-            "convert", model=self.number, format=kind, content=content, matrix=packed(seen), categories=categories
+            "convert", model=self.number, format=kind, content=self.content, matrix=packed(seen), categories=categories
         )
         return Converted(content=bytes(answer["content"]), missing=str(answer["missing"]))
 
 
-def load_remote(process: ModelProcess, kind: str, content: bytes) -> RemoteModel:
-    """Return a model that is data, loaded in a process.
+def load_remote(
+    process: ModelProcess, kind: str, content: bytes, width: int, *, allow_code: bool = False
+) -> RemoteModel:
+    """Return a model of so many inputs, loaded in a process; what runs code must be allowed.
 
     Raises:
         As `ModelProcess.ask`.
     """
-    return RemoteModel(process=process, number=int(process.ask("load", format=kind, content=content)["model"]))
+    answer = process.ask("load", format=kind, content=content, width=width, allow_code=allow_code)
+    return RemoteModel(process=process, number=int(answer["model"]), content=bytes(answer["content"]))

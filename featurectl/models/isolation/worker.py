@@ -52,6 +52,7 @@ class _Models:
         self.questions: Mapping[str, Callable[[Message], Message]] = {
             "open": self._open,
             "load": self._load,
+            "prove": self._prove,
             "predict": self._predict,
             "classes": self._classes,
             "convert": self._convert,
@@ -81,12 +82,18 @@ class _Models:
         }
 
     def _load(self, question: Message) -> Message:
-        from featurectl.models.file_checks.check import check_structure
+        from featurectl.models.isolation.content import as_kept
         from featurectl.models.runtimes.all_runtimes import load_runtime
 
-        _prepare(question["format"])
-        check_structure(question["format"], question["content"])
-        return {"model": self._put(load_runtime(question["format"], question["content"], allow_pickle=False))}
+        kind, allow_code = question["format"], question["allow_code"]
+        _prepare(kind)
+        kept = as_kept(kind, question["content"], question["width"])
+        return {"model": self._put(load_runtime(kind, kept, allow_pickle=allow_code)), "content": kept}
+
+    def _prove(self, question: Message) -> Message:
+        from featurectl.models.isolation.content import prove
+
+        return {"scores": packed(prove(self._loaded[question["model"]], unpacked(question["matrix"])))}
 
     def _predict(self, question: Message) -> Message:
         matrix, runtime = unpacked(question["matrix"]), self._loaded[question["model"]]

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.models.file_checks.lightgbm import check_places, without_parameters
 from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
+
+
+def without_parameters(text: str) -> str:
+    """Return a model without its parameters: no score follows from them, and LightGBM aborts over unknown ones."""
+    before, mark, rest = text.partition("\nparameters:")
+    _, end, after = rest.partition("\nend of parameters")
+    return f"{before}{mark}{end}{after}" if end else text
 
 
 class LightGbm:
@@ -20,7 +26,8 @@ class LightGbm:
         except ImportError as error:
             raise not_installed("lightgbm") from error
         text = content.decode()
-        check_places(text)  # what becomes of a registered file: all of it was looked at when it came
+        if "\nend of trees" not in text or ("\nparameters:" in text and "\nend of parameters" not in text):
+            raise ValueError("it is cut off")  # LightGBM would take the trees that are left
         self._booster = lightgbm.Booster(model_str=without_parameters(text))
         self._threads = threads
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from featurectl.core.errors import DataError
-from featurectl.models.file_checks.estimator import check_estimator
 from featurectl.models.runtimes.base import not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
 
@@ -30,16 +29,13 @@ def load_skops(content: bytes) -> EstimatorRuntime:
 
     Raises:
         DataError: FC514, it holds a type that is not known; FC513, skops is not installed.
-        ValueError: it holds a tree whose nodes are not there.
     """
     unknown = unknown_types(content)
     if unknown:
         raise DataError(f"this model holds types that are not known: {', '.join(unknown)}", code="FC514")
     from skops import io
 
-    estimator = io.loads(content, trusted=list(KNOWN_TYPES))
-    check_estimator(estimator)
-    return EstimatorRuntime(estimator)
+    return EstimatorRuntime(io.loads(content, trusted=list(KNOWN_TYPES)))
 
 
 def unknown_types(content: bytes) -> list[str]:

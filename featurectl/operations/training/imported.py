@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,6 @@ from featurectl.language.definitions.model import Model
 from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.external_model import Foreign, check_names
-from featurectl.models.fit import COMPARED
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden, with_keys
 from featurectl.models.isolation.process import load_remote
@@ -24,6 +23,7 @@ from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.request_matrix import CATEGORY
 from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
+from featurectl.models.training_inputs import COMPARED
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.champion import EvaluationContext
 from featurectl.operations.training.distributions import distributions_of
@@ -93,7 +93,9 @@ def import_model(
     judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
     keys = entity_keys(model, sample, choose_rows(len(sample.values)))
     golden = with_keys(proof.golden, keys, context.erasure_secret())
-    files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=golden, judged=judged)
+    files = ModelFiles(
+        format=found.format, content=found.runtime.content, onnx=proof.onnx, golden=golden, judged=judged
+    )
     version = store_files(_version(model, sample, found, proof, actor), files, context.location)
 
     def look() -> GateEvidence:
@@ -113,10 +115,10 @@ def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Champ
         scores=proof.scores,
         task=proof.task,
         native=found.runtime,
-        serving=load_remote(found.runtime.process, ONNX, onnx) if onnx else found.runtime,
+        serving=load_remote(found.runtime.process, ONNX, onnx, found.width) if onnx else found.runtime,
         onnx_missing=proof.onnx.missing,
         golden=load_golden(proof.golden),
-        size_bytes=max(len(found.content), len(onnx)),
+        size_bytes=max(len(found.runtime.content), len(onnx)),
         seed=0,
         classes=proof.classes,
         champion=champion,
@@ -155,17 +157,18 @@ def _with_list(
 
 def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
     matrix = form.encode(sample.values)
-    scores = _predicted(found, matrix)
     places = choose_rows(len(matrix))
+    golden = _predicted(found, found.runtime.prove, matrix[places])
+    scores = _predicted(found, found.runtime.predict, matrix)
     columns = sample.values.select(item.name for item in form.inputs)[places].to_dict(as_series=False)
     known, label = _label(sample)
     task = _task(found, matrix, label)
     classes = classes_of(found.runtime, matrix[known]) if task == "classes" else None
     if found.format == ONNX:
-        onnx = Converted(content=found.content)
+        onnx = Converted(content=found.runtime.content)
     else:
         seen = matrix[:: max(1, len(matrix) // COMPARED)]
-        onnx = found.runtime.convert(found.format, found.content, seen, form.category_positions())
+        onnx = found.runtime.convert(found.format, seen, form.category_positions())
     return _Proof(
         form=form,
         places=np.flatnonzero(known),
@@ -174,7 +177,7 @@ def _prove(form: MatrixForm, sample: TrainingSet, found: Foreign) -> _Proof:
         scores=scores[known],
         task=task,
         classes=classes,
-        golden=dump_golden(columns, _predicted(found, matrix[places])),
+        golden=dump_golden(columns, golden),
         onnx=onnx,
         metrics=measure(label, scores[known], task, classes),
     )
@@ -186,7 +189,7 @@ def _task(found: Foreign, matrix: Matrix, label: npt.NDArray[np.float64]) -> Tas
     return "binary" if is_binary(label) else "numbers"
 
 
-def _predicted(found: Foreign, matrix: Matrix) -> Scores:
+def _predicted(found: Foreign, predict: Callable[[Matrix], Scores], matrix: Matrix) -> Scores:
     """Return the scores of rows.
 
     Raises:
@@ -194,7 +197,7 @@ def _predicted(found: Foreign, matrix: Matrix) -> Scores:
         DataError: FC530, FC531, it ends its process, or takes too long or too much memory.
     """
     try:
-        scores = found.runtime.predict(matrix)
+        scores = predict(matrix)
     except FeaturectlError:
         raise
     except Exception as error:  # each library raises its own kinds

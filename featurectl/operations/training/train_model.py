@@ -160,7 +160,11 @@ def _fit(context: EvaluationContext, data: TrainingData, request: TrainRequest, 
     actor = current_actor(root, progress)
     progress.start(f"fit {trainer.estimator or trainer.run}")
     environment = CommandEnvironment(
-        folder=root, report=request.write, manifest=data.manifest, allow_pickle=request.allow_pickle
+        folder=root,
+        report=request.write,
+        manifest=data.manifest,
+        allow_pickle=request.allow_pickle,
+        memory_bytes=context.engine.memory_bytes,
     )
     trained = fit_version(data, environment, actor)
     version = trained.version

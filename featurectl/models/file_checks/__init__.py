@@ -1,1 +1,0 @@
-"""What a model's file says, looked at before a library sees it."""
