@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from featurectl.pipelines.render.all_targets import PIPELINE_TARGETS
+from featurectl.pipelines.render.targets import PIPELINE_TARGETS
 from tests.pipelines.repository import write_repository
 
 _PIPELINES: Final = 50

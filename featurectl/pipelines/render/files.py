@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
+from featurectl.core.version import __version__
 from featurectl.language.repository_files import is_read
+from featurectl.pipelines.render.request import DeploymentsRequest, PipelineRequest, RenderedFile
 from featurectl.workspace.open import find_root
 from featurectl.workspace.whole_file import write_whole
 
 FileState = Literal["written", "current", "missing", "outdated", "stale", "edited", "obsolete"]
 FileKind = Literal["pipeline", "deployment"]
 FRESH: Final[tuple[FileState, ...]] = ("written", "current")
+_DIGITS: Final = 16
 _INPUT: Final = re.compile(r"^# input ([0-9a-f]+)(?:, featurectl (\S+))?$", re.MULTILINE)
 _COMMAND: Final = re.compile(r"^#   (featurectl (pipeline|deployment) render .*)$", re.MULTILINE)
 
@@ -62,6 +66,22 @@ class Rendering:
     def is_fresh(self) -> bool:
         """Whether no file is missing, outdated, stale, edited or obsolete."""
         return all(file.state in FRESH for file in self.files)
+
+
+def wanted_files(request: PipelineRequest | DeploymentsRequest, rendered: Iterable[RenderedFile]) -> list[WantedFile]:
+    """Return files as they should be, below a header: what made them, a hash of what it was given, and its release."""
+    kind: FileKind = "pipeline" if isinstance(request, PipelineRequest) else "deployment"
+    made_of = hashlib.sha256(f"{request!r}".encode()).hexdigest()[:_DIGITS]
+    head = (
+        "Made of the repository's files: change those, and make this one again by",
+        f"  {request.command}",
+        f"input {made_of}, featurectl {__version__}",
+    )
+    text = "".join(f"# {line}\n" for line in head) + "\n"
+    return [
+        WantedFile(name=file.name, text=text + file.text, input=made_of, release=__version__, kind=kind)
+        for file in rendered
+    ]
 
 
 def write_or_check(

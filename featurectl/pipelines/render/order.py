@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,16 @@ from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.repo import Repo
 from featurectl.language.repository_files import RENDERED_FOLDER
-from featurectl.pipelines.render.all_targets import Target, deployment_target, pipeline_target
-from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
-from featurectl.pipelines.render.files import FileKind, Rendering, WantedFile, write_or_check
-from featurectl.pipelines.render.header import wanted_files
-from featurectl.pipelines.render.requirements import Requirements
+from featurectl.pipelines.render.files import FileKind, Rendering, WantedFile, wanted_files, write_or_check
+from featurectl.pipelines.render.request import PROGRAM, DeploymentsRequest, PipelineRequest, Requirements, Site
 from featurectl.pipelines.render.site import SitePlaces, site_of
+from featurectl.pipelines.render.targets import (
+    Target,
+    deployment_target,
+    pipeline_target,
+    render_deployment_files,
+    render_pipeline_files,
+)
 from featurectl.workspace.open import environment_of, load_checked
 
 
@@ -46,7 +51,7 @@ def render_pipelines(order: RenderOrder) -> Rendering:
         UsageError: there is no such pipeline, target or environment, the target can't have a pipeline, or a file can't
             be written.
     """
-    target, render = pipeline_target(order.target)
+    target = pipeline_target(order.target)
     repo = load_checked(order.root, "unread")
     site = _site(order, repo, target)
     left_out, wanted, warnings = dict[str, str](), list[WantedFile](), list[str]()
@@ -56,7 +61,7 @@ def render_pipelines(order: RenderOrder) -> Rendering:
             left_out[name] = "it has no schedule"
             continue
         request = PipelineRequest(site=site, pipeline=pipeline, command=_command(order, site, "pipeline", (name,)))
-        rendered = render(request)
+        rendered = render_pipeline_files(target, request)
         wanted += wanted_files(request, rendered)
         warnings += [f"{order.target}, pipeline {name}: {text}" for file in rendered for text in file.warnings]
     if order.names and left_out:
@@ -73,7 +78,7 @@ def render_deployments(order: RenderOrder) -> Rendering:
         UsageError: there is no such deployment, target or environment, the target can't have a deployment, or a file
             can't be written.
     """
-    target, render = deployment_target(order.target)
+    target = deployment_target(order.target)
     repo = load_checked(order.root, "unread")
     site = _site(order, repo, target)
     names = _chosen(order.names, repo.deployments, "deployment")
@@ -82,7 +87,7 @@ def render_deployments(order: RenderOrder) -> Rendering:
         chosen = tuple(repo.deployments[name] for name in group)
         said = order.names if target.is_one else (group[0],)
         request = DeploymentsRequest(site=site, deployments=chosen, command=_command(order, site, "deployment", said))
-        rendered = render(request)
+        rendered = render_deployment_files(target, request)
         wanted += wanted_files(request, rendered)
         warnings += [f"{order.target}: {text}" for file in rendered for text in file.warnings]
     return replace(_rendering(order, wanted, site, {}, "deployment"), warnings=tuple(warnings))
@@ -130,4 +135,4 @@ def _command(order: RenderOrder, site: Site, group: str, names: tuple[str, ...])
     words += ["--image", places.image] if places.image else []
     words += ["--folder", places.folder] if places.folder else []
     words += [word for name in places.variables for word in ("--variable", name)]
-    return shell_line(words)
+    return shlex.join(words)

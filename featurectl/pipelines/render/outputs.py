@@ -1,66 +1,76 @@
-"""Files that stages write, by the options that name them, where the disk below them is read-only or ends with them."""
+"""Files that stages write, by the options that name them, and the folders of a host that a service writes into."""
 
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.language.commands.read import read_command
-from featurectl.language.definitions.pipelines import Pipeline
-from featurectl.pipelines.render.base import Site
+from featurectl.language.commands.read import ReadCommand
+from featurectl.pipelines.render.request import Site
 
 WRITTEN: Final = ("--out", "--html", "--grafana", "--textfile", "--write-allow")  # options that name what is written
-_ELSEWHERE: Final = "name a path on a volume that you add to the pod or, of scores, a table of a database or a topic"
 TMP: Final = "/tmp"  # noqa: S108 (that each host and pod has)
 _OF_KERNEL: Final = ("/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutput:
-    """What a stage writes on a disk: in words, its path as it stands, and the folder that has to be writable."""
+    """What a stage writes on a disk: in words, and the folder of a host that has to be writable ("": always is).
+
+    In a pod it can be written where it `is_on_volume`: one that every pod has or, with `needs_volume`, one that
+    somebody adds by its path.
+    """
 
     shown: str
-    path: str
     folder: str
+    is_on_volume: bool
+    needs_volume: bool
 
 
-def unwritable_outputs(site: Site, pipeline: Pipeline) -> tuple[str, ...]:
-    """Return that stages write below the root of a pod, which is read-only; nothing where none does."""
-    found = [output.shown for output in _outputs(site, pipeline) if not _is_writable(site, output.path)]
-    if not found:
-        return ()
-    return (f"the file system of a pod is read-only, and stages write there: {', '.join(found)}; {_ELSEWHERE}",)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFolders:
+    """The folders that a service of systemd writes into: all `paths`, those of stores beside its own, of outputs.
+
+    It may not be kept from homes, or be given a /tmp of its own, where it writes there.
+    """
+
+    paths: tuple[str, ...]
+    stores: tuple[str, ...]
+    outputs: tuple[str, ...]
+    is_home: bool
+    is_tmp: bool
 
 
-def volumes_comment(site: Site, pipeline: Pipeline) -> list[str]:
-    """Return where volumes have to be added to pods, as stages write there; nothing where none does."""
-    outputs = [output for output in _outputs(site, pipeline) if output.path.startswith("/")]
-    found = [output.shown for output in outputs if not is_below(output.path, site.folder, TMP, *_OF_KERNEL)]
-    return [f"Mount volumes of yours where stages write: {', '.join(found)}."] if found else []
+def outputs_of(site: Site, stage: str, command: ReadCommand) -> Iterator[StageOutput]:
+    """Yield what a stage writes on a disk."""
+    for flag, value in command.options:
+        path = _path_of(value) if flag in WRITTEN else ""
+        if not path:
+            continue
+        is_mounted = path.startswith("/") and not is_below(path, site.folder, TMP, *_OF_KERNEL)
+        folder = _folder_of(site, command.name, path)
+        yield StageOutput(
+            shown=f"{stage} ({flag} {value})",
+            folder="" if is_below(folder, site.folder, TMP, *_OF_KERNEL) else folder,
+            is_on_volume=path.removeprefix(f"{site.folder}/").startswith(("/", ".featurectl/")),
+            needs_volume=is_mounted,
+        )
 
 
-def passing_outputs(site: Site, pipeline: Pipeline) -> tuple[str, ...]:
-    """Return that what stages write on a disk ends with their jobs; nothing where none does."""
-    found = [output.shown for output in _outputs(site, pipeline)]
-    if not found:
-        return ()
-    kept = "keep it by a step of your own or, of scores, name a table of a database or a topic"
-    return (f"what stages write on a disk ends with their jobs: {', '.join(found)}; {kept}",)
-
-
-def written_folders(site: Site, pipeline: Pipeline) -> list[str]:
-    """Return the folders of a host that stages write into, beside the repository's and /tmp; `/` is none."""
-    found = {output.folder for output in _outputs(site, pipeline)} - {"/"}
-    return sorted(folder for folder in found if not is_below(folder, site.folder, TMP, *_OF_KERNEL))
-
-
-def outputs_in_root(site: Site, pipeline: Pipeline) -> tuple[str, ...]:
-    """Return that stages write into `/`, where a service may not; nothing where none does."""
-    found = [output.shown for output in _outputs(site, pipeline) if output.folder == "/"]
-    if not found:
-        return ()
-    return (f"a service may not write into the folder /, and stages do: {', '.join(found)}; name a folder below it",)
+def service_folders(site: Site, outputs: Iterable[StageOutput] = (), *, ledger: bool = False) -> ServiceFolders:
+    """Return where a service writes; `ledger`: also into the file of `machine_ledger`, which it shares with others."""
+    stores = _stores_beside(site)
+    of_stages = sorted({output.folder for output in outputs} - {"", "/"})
+    written = [site.folder, *sorted({*stores, *of_stages}), *([TMP] if ledger else [])]
+    return ServiceFolders(
+        paths=tuple(path for path in written if not any(is_below(path, other) for other in written if other != path)),
+        stores=tuple(stores),
+        outputs=tuple(of_stages),
+        is_home=any(is_below(folder, "/home", "/root", "/run/user") for folder in written),
+        is_tmp=any(is_below(folder, TMP, "/var/tmp") for folder in written),  # noqa: S108 (of a host)
+    )
 
 
 def is_below(path: str, *folders: str) -> bool:
@@ -70,17 +80,6 @@ def is_below(path: str, *folders: str) -> bool:
     (True, True, False)
     """
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _outputs(site: Site, pipeline: Pipeline) -> list[StageOutput]:
-    """Return what stages write on a disk."""
-    commands = [(stage.name, read_command(stage.run)) for stage in pipeline.stages]
-    return [
-        StageOutput(shown=f"{name} ({flag} {value})", path=path, folder=_folder_of(site, command.name, path))
-        for name, command in commands
-        for flag, value in command.options
-        if flag in WRITTEN and (path := _path_of(value))
-    ]
 
 
 def _path_of(value: str) -> str:
@@ -104,7 +103,19 @@ def _folder_of(site: Site, command: str, path: str) -> str:
     return whole if is_folder else posixpath.dirname(whole)
 
 
-def _is_writable(site: Site, path: str) -> bool:
-    """Return whether a path is on a volume: one that every pod has, or one that somebody has added by its path."""
-    inner = path.removeprefix(f"{site.folder}/")
-    return inner.startswith(("/", ".featurectl/"))
+def _stores_beside(site: Site) -> list[str]:
+    """Return the folders that stores on a disk write into, of those that are not below the repository's.
+
+    >>> stores = "offline .featurectl/offline", "registry sqlite:////data/r.db?timeout=5", "online sqlite:///../x/on.db"
+    >>> _stores_beside(Site(project="it", environment="prod", folder="/srv/it", on_disk=stores))
+    ['/data', '/srv/x']
+    """
+    found = set()
+    for store in site.on_disk:
+        address = store.partition(" ")[2]
+        is_file = address.startswith("sqlite:///")  # it has its journal beside it
+        plain = address.removeprefix("sqlite:///").partition("?")[0] if is_file else address.removeprefix("file://")
+        path = posixpath.normpath(posixpath.join(site.folder, plain))
+        path = posixpath.dirname(path) if is_file else path
+        found |= set() if f"{path}/".startswith(f"{site.folder}/") else {path}
+    return sorted(found)

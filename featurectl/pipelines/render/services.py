@@ -9,8 +9,8 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.units import parse_duration
 from featurectl.language.commands.read import ReadCommand, read_command
 from featurectl.language.definitions.pipelines import Deployment
-from featurectl.pipelines.render.base import Variable, deployment_words
-from featurectl.pipelines.render.deadlines import seconds_of
+from featurectl.pipelines.render.context import seconds_of, split_at_end_of_options
+from featurectl.pipelines.render.request import PROGRAM, Site, Variable
 
 _PORTS: Final = {"serve": 8000, "stream run": 9465, "monitor export": 9464}
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -51,17 +51,21 @@ class LongRun:
         name = self.deployment.name
         return (f"{name} answers at {host} alone, which is nobody outside of {inside}: leave --host out",)
 
-    def words(self, environment: str) -> list[str]:
-        """Return its command line on a host."""
-        return deployment_words(self.deployment, environment)
-
-    def container_words(self, environment: str) -> list[str]:
-        """Return its command line in a container: it answers whoever can reach that."""
+    def words(self, site: Site, *, in_container: bool = False) -> list[str]:
+        """Return its command line on a host, or in a container, where it answers whoever can reach that."""
+        words, behind = split_at_end_of_options(self.command)
         more = []
-        if self.port is not None:
+        if in_container and self.port is not None:
             more += [] if self.command.has("--host") else ["--host", "0.0.0.0"]  # noqa: S104 (of a container)
             more += [] if self.command.has("--port") or self.command.name == "serve" else ["--port", str(self.port)]
-        return deployment_words(self.deployment, environment, *more)
+        return [PROGRAM, *words, "--env", site.environment, *more, *behind]
+
+    @property
+    def host_ports(self) -> range:
+        """The ports of a host by which a server in a container is reached: one for each of several."""
+        if self.port is None or self.command.name == "stream run":
+            return range(0)
+        return range(self.port, self.port + self.deployment.replicas.least)
 
 
 def long_run(deployment: Deployment) -> LongRun:

@@ -13,8 +13,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import named_variables
 from featurectl.language.repo import Environment, Repo
-from featurectl.pipelines.render.base import PROGRAM, Site, Variable
-from featurectl.pipelines.render.requirements import requirements_of
+from featurectl.pipelines.render.request import PROGRAM, Requirements, Site, Variable
 
 _STORES: Final = ("registry", "offline", "online", "streams")
 _EXTRAS: Final = (
@@ -25,6 +24,10 @@ _EXTRAS: Final = (
 _FOLDER: Final = re.compile(r"/[\w./-]+")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE: Final = re.compile(r"[\w.:/@-]+")
+REQUIREMENTS: Final = "requirements.txt"
+_OTHER_FILE: Final = re.compile(r"(?:-r\s*|--requirement[ =]\s*)(\S.*)")
+_OWN: Final = re.compile(r"(?:^|[/+])featurectl(?![\w-])", re.IGNORECASE)  # by its name, or in an address
+_COMMENT: Final = re.compile(r"(^|\s)#.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,3 +116,33 @@ def _in_checkout(root: Path) -> str:
     real = Path(os.path.realpath(root))
     top = next((folder for folder in (real, *real.parents) if (folder / ".git").exists()), real)
     return "" if top == real else real.relative_to(top).as_posix()
+
+
+def requirements_of(root: Path, package: str) -> Requirements:
+    """Return the requirements of a repository; `package` is installed unless they name featurectl themselves.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    file = root / REQUIREMENTS
+    if not file.is_file():
+        return Requirements(package=package)
+    is_named = any(_OWN.search(line) for line in _lines(file, set()))
+    return Requirements(file=REQUIREMENTS, package="" if is_named else package)
+
+
+def _lines(file: Path, seen: set[Path]) -> Iterator[str]:
+    """Yield the lines of a file of requirements and of those that it names, without comments."""
+    if file.resolve() in seen or not file.is_file():
+        return
+    seen.add(file.resolve())
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{file} can't be read: {error.strerror}") from error
+    for line in text.splitlines():
+        plain = _COMMENT.sub("", line).strip()
+        if found := _OTHER_FILE.fullmatch(plain):
+            yield from _lines(file.parent / found[1], seen)
+        elif not plain.startswith("-"):
+            yield plain

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
-from featurectl.pipelines.render import header
-from featurectl.pipelines.render.all_targets import pipeline_target
-from featurectl.pipelines.render.base import PipelineRequest, Site
+from featurectl.pipelines.render import files, targets
 from featurectl.pipelines.render.files import Rendering
 from featurectl.pipelines.render.order import RenderOrder, render_deployments, render_pipelines
-from featurectl.pipelines.render.pipelines import github_actions
+from featurectl.pipelines.render.request import PipelineRequest, RenderedFile, Site
 from featurectl.pipelines.render.site import SitePlaces
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -115,18 +113,25 @@ def deployments_for(root: Path, target: str, *names: str, places: SitePlaces | N
     return texts_of(render_deployments(order(root, target, *names, places=places or SitePlaces())))
 
 
+SITE = Site(project="flights", environment="prod", image="flights:1", folder="/srv/flights")
+
+
+def files_of(target: str, pipeline: Pipeline, site: Site = SITE) -> list[RenderedFile]:
+    """Return the files of a pipeline for a target, without a header."""
+    request = PipelineRequest(site=site, pipeline=pipeline, command="")
+    return targets.render_pipeline_files(targets.pipeline_target(target), request)
+
+
 def in_parts_for(target: str, pipeline: Pipeline = IN_PARTS) -> dict[str, str]:
-    """Return the file for a target of a pipeline whose scores are in parts, without a header."""
-    _, render = pipeline_target(target)
-    site = Site(project="flights", environment="prod", image="flights:1", folder="/srv/flights")
-    (file, *_) = render(PipelineRequest(site=site, pipeline=pipeline, command=""))
+    """Return the text of the one file of a pipeline for a target, by its name."""
+    (file,) = files_of(target, pipeline)
     return {file.name: file.text}
 
 
 def of_release(monkeypatch: pytest.MonkeyPatch, release: str) -> None:
     """Let files be rendered by another release of featurectl."""
-    for module in (header, github_actions):
-        monkeypatch.setattr(module, "__version__", release)
+    monkeypatch.setattr(files, "__version__", release)
+    monkeypatch.setitem(targets.environment().globals, "version", release)
 
 
 def assert_golden(kind: str, target: str, texts: dict[str, str]) -> None:

@@ -16,13 +16,12 @@ from hypothesis import given
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.language.definitions.schedule import next_times
-from featurectl.pipelines.render.base import PipelineRequest, Site
-from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.order import render_pipelines
-from featurectl.pipelines.render.pipelines.cron import due_pattern, render, started_minutes
+from featurectl.pipelines.render.request import Site
+from featurectl.pipelines.render.schedules import due_fields, due_pattern, started_minutes
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, schedules
-from tests.pipelines.render.shop import order, pipelines_for, write_repository
+from tests.pipelines.render.shop import files_of, order, pipelines_for, write_repository
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham")
 LONG_RUN = timedelta(days=366 * 30)
@@ -78,7 +77,7 @@ def test_a_pipeline_without_a_schedule_is_left_out_or_refused_by_name(tmp_path):
 
 def test_without_variables_the_file_says_nothing_of_them():
     pipeline = Pipeline(name="nightly", stages=(), schedule="30 5 * * *")
-    (file,) = render(PipelineRequest(site=Site(project="p", environment="e"), pipeline=pipeline, command=""))
+    (file,) = files_of("cron", pipeline, Site(project="p", environment="e"))
     assert file.text.startswith("# Copy it to /etc/cron.d/p-e-nightly.")
     assert "#\n#\n" not in file.text
 

@@ -11,9 +11,9 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import ProblemsError, UsageError
-from featurectl.pipelines.render.all_targets import PIPELINE_TARGETS
 from featurectl.pipelines.render.order import render_deployments, render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
+from featurectl.pipelines.render.targets import PIPELINE_TARGETS
 from tests.pipelines.render.shop import content, of_release, order, write_repository
 
 

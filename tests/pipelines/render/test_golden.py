@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from featurectl.pipelines.render.all_targets import DEPLOYMENT_TARGETS, PIPELINE_TARGETS
+from featurectl.pipelines.render.targets import DEPLOYMENT_TARGETS, PIPELINE_TARGETS
 from tests.pipelines.render.shop import (
     SCORES,
     assert_golden,

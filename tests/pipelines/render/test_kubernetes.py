@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
-from featurectl.pipelines.render.deadlines import deadline_s
-from featurectl.pipelines.render.kube import kube_name
+from featurectl.pipelines.render.context import deadline_s
+from featurectl.pipelines.render.dialects import kube_name
 from featurectl.pipelines.render.order import render_deployments
 from featurectl.pipelines.retries import longest_wait_s, wait_s
 from tests.pipelines.render.shop import SCORES, deployments_for, in_parts_for, order, pipelines_for, write_repository
@@ -152,7 +152,7 @@ def test_a_job_by_hand_has_another_name_each_time(tmp_path):
 
 def test_no_two_names_of_the_language_become_one():
     names = ["a", "a_", "a_b", "a__b", "x" * 80, "x" * 81, "a_0"]
-    made = [kube_name("flights", name) for name in names]
+    made = [kube_name(f"flights-{name}") for name in names]
     assert len(set(made)) == len(names)
     assert all(len(name) <= 63 and not name.endswith("-") for name in made)
 

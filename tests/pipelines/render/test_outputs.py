@@ -11,13 +11,13 @@ from typer.main import get_command
 from featurectl.cli.all_commands import build_app
 from featurectl.cli.main import main
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
-from featurectl.pipelines.render.all_targets import pipeline_target
-from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.order import render_pipelines
-from featurectl.pipelines.render.outputs import WRITTEN, unwritable_outputs
+from featurectl.pipelines.render.outputs import WRITTEN
+from featurectl.pipelines.render.request import Site
 from tests.docs.test_reference import generate
-from tests.pipelines.render.shop import order, write_repository
+from tests.pipelines.render.shop import files_of, order, write_repository
 
+SITE = Site(project="shop", environment="prod", folder="/srv/shop", image="shop:1")
 IN_A_POD = "the file system of a pod is read-only, and stages write there: export (--out set.parquet); name"
 
 
@@ -57,9 +57,8 @@ def test_what_a_stage_writes_where_nothing_can_be_kept_is_said(tmp_path, capsys,
     ],
 )  # fmt: skip
 def test_what_is_on_a_volume_or_in_a_store_can_be_written(out, fails):
-    site = Site(project="shop", environment="prod", folder="/srv/shop")
     pipeline = Pipeline(name="p", stages=(PipelineStage(name="s", run=f"score m --all-keys --out {out}"),))
-    assert bool(unwritable_outputs(site, pipeline)) is fails
+    assert bool(files_of("kubernetes", pipeline, SITE)[0].warnings) is fails
 
 
 @pytest.mark.parametrize(("timeout", "retries", "is_long"), [("5h", 0, False), ("6h", 0, True), ("2h", 2, True)])
@@ -90,9 +89,7 @@ def test_each_option_that_names_what_is_written_is_known():
 def units_of(*runs):
     """Return the service of systemd for a pipeline with a stage for each command, and what is warned of."""
     stages = tuple(PipelineStage(name=f"s{number}", run=run) for number, run in enumerate(runs))
-    _, render = pipeline_target("systemd")
-    site = Site(project="shop", environment="prod", folder="/srv/shop")
-    (file,) = render(PipelineRequest(site=site, pipeline=Pipeline(name="p", stages=stages), command=""))
+    (file,) = files_of("systemd", Pipeline(name="p", stages=stages), SITE)
     return file.text, file.warnings
 
 
@@ -141,11 +138,9 @@ def test_the_root_of_a_host_is_given_to_no_service():
 
 @pytest.mark.parametrize("target", ["kubernetes", "argo"])
 def test_the_volumes_that_stages_write_into_are_said(target):
-    _, render = pipeline_target(target)
-    site = Site(project="shop", environment="prod", folder="/srv/shop", image="shop:1")
     runs = ("--out /data/rows.parquet", "--out /tmp/rows.parquet", "--out .featurectl/rows.parquet")
     stages = tuple(PipelineStage(name=f"s{n}", run=f"score m --all-keys {run}") for n, run in enumerate(runs))
-    (file,) = render(PipelineRequest(site=site, pipeline=Pipeline(name="p", stages=stages), command=""))
+    (file,) = files_of(target, Pipeline(name="p", stages=stages), SITE)
     assert file.warnings == ()
     said = "# Mount volumes of yours where stages write: s0 (--out /data/rows.parquet).\n"
     assert said in file.text

@@ -9,18 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.about import About
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
-from featurectl.language.definitions.schedule import next_times
-from featurectl.pipelines.render.all_targets import pipeline_target
-from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.order import render_pipelines
-from featurectl.pipelines.render.python_stages import union_schedule
-from tests.pipelines.render.naive_calendar import BEGIN, schedules
-from tests.pipelines.render.shop import assert_golden, of_release, order, pipelines_for, write_repository
+from featurectl.pipelines.render.request import Site
+from tests.pipelines.render.shop import assert_golden, files_of, of_release, order, pipelines_for, write_repository
 
 TARGETS = ("airflow", "dagster")
 RUFF = Path(sys.executable).parent / "ruff"
@@ -48,9 +43,7 @@ SITE = Site(project="my-flights", environment="prod", folder="/srv/it", on_disk=
 
 
 def rendered(target: str, pipeline: Pipeline) -> dict[str, str]:
-    _, render = pipeline_target(target)
-    files = render(PipelineRequest(site=SITE, pipeline=pipeline, command="featurectl pipeline render"))
-    return {file.name: file.text for file in files}
+    return {file.name: file.text for file in files_of(target, pipeline, SITE)}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -82,18 +75,5 @@ def test_a_description_is_what_the_file_says_of_itself(target):
 def test_days_that_are_both_are_refused_and_say_why(tmp_path, target):
     root = write_repository(tmp_path / "repo")
     (root / "objects.yaml").write_text((root / "objects.yaml").read_text().replace("30 4 13 * FRI", "30 4 */2 * FRI"))
-    with pytest.raises(
-        UsageError, match=rf"(?i){target} can't have the schedule '30 4 .*: to it the two days are either"
-    ):
+    with pytest.raises(UsageError, match=rf"{target} can't say '30 4 .*: it takes either of two days"):
         render_pipelines(order(root, target, "unlucky"))
-
-
-@given(schedule=schedules())
-def test_a_schedule_of_a_union_is_due_when_it_is(schedule):
-    request = PipelineRequest(site=SITE, pipeline=replace(PARTS, schedule=schedule), command="")
-    try:
-        found = union_schedule(request, "Airflow")
-    except UsageError:
-        assert schedule.split()[2] != "*" != schedule.split()[4]
-        return
-    assert next_times(found, BEGIN, 50) == next_times(schedule, BEGIN, 50)

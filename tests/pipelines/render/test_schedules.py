@@ -11,8 +11,7 @@ from hypothesis import given, settings
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.schedule import next_times
-from featurectl.pipelines.render.other_crons import portable_schedule
-from featurectl.pipelines.render.systemd_units import calendar_lines
+from featurectl.pipelines.render.schedules import calendar_lines, portable_schedule
 from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, kubernetes_times, schedules, systemd_times
 
 AND_ALONE = "0 0 */2 * 5"

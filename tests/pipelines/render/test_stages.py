@@ -16,8 +16,6 @@ import yaml
 from featurectl.core.errors import UsageError
 from featurectl.core.version import __version__
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
-from featurectl.pipelines.render.base import PipelineRequest, Site
-from featurectl.pipelines.render.pipelines import github_actions
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_readers import by_kubelet
 from tests.pipelines.render.shop import in_parts_for, pipelines_for, write_repository
@@ -245,9 +243,8 @@ def test_github_has_a_job_for_each_part_of_a_stage():
 def test_github_refuses_more_parts_than_a_matrix_has_jobs():
     stage = PipelineStage(name="score", run="score late --all-keys --out rows/", resources=Resources(replicas=257))
     pipeline = Pipeline(name="many", stages=(stage,))
-    site = Site(project="flights", environment="prod")
     with pytest.raises(UsageError, match=r"the stage score has 257 replicas, .* at most 256 jobs"):
-        github_actions.render(PipelineRequest(site=site, pipeline=pipeline, command=""))
+        in_parts_for("github-actions", pipeline)
 
 
 def test_argo_has_a_pod_for_each_part_of_a_stage():

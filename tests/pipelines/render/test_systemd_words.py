@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from featurectl.language.definitions.pipelines import Deployment
-from featurectl.pipelines.render.all_targets import deployment_target
-from featurectl.pipelines.render.base import DeploymentsRequest
+from featurectl.pipelines.render.request import DeploymentsRequest
+from featurectl.pipelines.render.targets import deployment_target, render_deployment_files
 from tests.pipelines.render import naive_readers as naive
 from tests.pipelines.render.test_words import SIGNS, SITE
 
@@ -82,12 +82,12 @@ def _shown_word(word: str) -> str:
 
 def test_systemd_reads_the_words_of_a_command_as_they_are(folder):
     chance, expected, units = random.Random(5), dict[str, list[str]](), dict[str, str]()
-    _, render = deployment_target("systemd")
+    target = deployment_target("systemd")
     for number in range(300):
         word = "".join(chance.choice(SIGNS) for _ in range(chance.randrange(6)))
         run = shlex.join(["serve", f"--host={word}", "--port", "8000", "--drain", word or "1s"])
         request = DeploymentsRequest(site=SITE, deployments=(Deployment(name="d", run=run),), command="")
-        name, (file,) = f"w{number}.service", render(request)
+        name, (file,) = f"w{number}.service", render_deployment_files(target, request)
         units[name] = f"{PLAIN}[Service]\nExecStart=" + re.findall(r"^ExecStart=(.*)$", file.text, re.MULTILINE)[0]
         expected[name] = naive.by_systemd(file.text)
         assert expected[name][1:3] == ["serve", f"--host={word}"]

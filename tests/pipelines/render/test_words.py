@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 
 from featurectl.language.definitions.about import About
 from featurectl.language.definitions.pipelines import Deployment, Pipeline, PipelineStage, Resources
-from featurectl.pipelines.render.all_targets import (
-    DEPLOYMENT_TARGETS,
-    PIPELINE_TARGETS,
-    deployment_target,
-    pipeline_target,
-)
-from featurectl.pipelines.render.base import DeploymentsRequest, PipelineRequest, RenderedFile, Site, Variable
-from featurectl.pipelines.render.python_text import quoted
-from featurectl.pipelines.render.yaml_text import flow_list, yaml_text
+from featurectl.pipelines.render import dialects
+from featurectl.pipelines.render.request import DeploymentsRequest, RenderedFile, Site, Variable
+from featurectl.pipelines.render.targets import DEPLOYMENT_TARGETS, PIPELINE_TARGETS, render_deployment_files
 from tests.pipelines.render import naive_readers as naive
+from tests.pipelines.render.shop import files_of
 
 SITE = Site(project="it", environment="prod", image="it:1", folder="/srv/it", variables=(Variable(name="URL"),))
 SIGNS = (
@@ -35,8 +30,7 @@ CLOCK = "2026-01-01T00:00:00Z"
 
 
 def file_of(target: str, pipeline: Pipeline) -> RenderedFile:
-    _, render = pipeline_target(target)
-    return render(PipelineRequest(site=SITE, pipeline=pipeline, command=""))[0]
+    return files_of(target, pipeline, SITE)[0]
 
 
 def pipeline_of(words: list[str]) -> tuple[Pipeline, list[str]]:
@@ -111,7 +105,7 @@ def test_a_deployment_runs_its_words_wherever_it_runs(word):
     run = shlex.join(["serve", f"--host={word}", "--port", "8000"])
     expected = ["serve", f"--host={word}", "--port", "8000", "--env", "prod"]
     request = DeploymentsRequest(site=SITE, deployments=(Deployment(name="d", run=run),), command="")
-    texts = {target: deployment_target(target)[1](request)[0].text for target in DEPLOYMENT_TARGETS}
+    texts = {name: render_deployment_files(target, request)[0].text for name, target in DEPLOYMENT_TARGETS.items()}
     pod = naive.read_yaml(texts["kubernetes"].partition("\n---\n")[0])["spec"]["template"]["spec"]
     assert naive.by_kubelet(pod["containers"][0], URL="a") == ["featurectl", *expected]
     service = naive.read_yaml(texts["compose"])["services"]["d"]
@@ -140,15 +134,23 @@ def test_what_is_written_and_described_leaves_a_file_that_can_be_read(word, text
 
 @given(word=WORD)
 def test_a_word_is_one_of_yaml_and_of_python(word):
-    assert naive.read_yaml(yaml_text({"command": flow_list("a", word), "run": word})) == {
-        "command": ["a", word],
-        "run": word,
-    }
-    assert eval(quoted(word)) == word  # noqa: S307 (our own text)
+    text = f"command: {dialects.yaml(['a', word])}\nrun: {dialects.yaml(word)}\nof: {dialects.yaml({'a': word})}\n"
+    assert naive.read_yaml(text) == {"command": ["a", word], "run": word, "of": {"a": word}}
+    script = f"for\n{word};\n"
+    assert naive.read_yaml(f"a:\n  run: {dialects.yaml(script, 4)}\n  b: c\n") == {"a": {"run": script, "b": "c"}}
+    assert eval(dialects.python(word)) == word  # noqa: S307 (our own text)
+    assert eval(dialects.python([word, "a"] * 9, 4)) == [word, "a"] * 9  # noqa: S307 (our own text)
 
 
 @pytest.mark.parametrize(
-    "word", ["1e-6", "1E5", "-1e3", "y", "N", "0o14", "on", "010", "0x1f", ".5", "~", "2026-01-01"]
+    "word", ["1e-6", "1E5", "-1e3", "y", "N", "0o14", "on", "Null", "010", "0x1f", ".5", "~", "2026-01-01", "12:30:45"]
 )
 def test_what_some_yaml_reads_as_no_text_is_quoted(word):
-    assert yaml_text({"command": flow_list("verify", word)}) == f"command: [verify, '{word}']\n"
+    assert dialects.yaml(word) == f"'{word}'"
+    assert dialects.yaml(["verify", word]) == f"[verify, '{word}']"
+
+
+@given(lines=st.lists(WORD, max_size=3))
+def test_a_comment_holds_whatever_it_says(lines):
+    text = dialects.comment("\n".join(["Beware:", *lines]), 4)
+    assert all(line.startswith("    #") and line.isprintable() for line in text.removesuffix("\n").split("\n"))

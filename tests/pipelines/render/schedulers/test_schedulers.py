@@ -12,13 +12,12 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import parse_instant
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
 from featurectl.language.definitions.schedule import next_times
-from featurectl.pipelines.render.all_targets import pipeline_target
-from featurectl.pipelines.render.base import PipelineRequest, Site
-from featurectl.pipelines.render.python_stages import union_schedule
+from featurectl.pipelines.render.request import Site
+from featurectl.pipelines.render.schedules import portable_schedule
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES
 from tests.pipelines.render.schedulers.guests import Order, RunOrder, Scheduler, airflow, dagster, stub
-from tests.pipelines.render.shop import pipelines_for, write_repository
+from tests.pipelines.render.shop import files_of, pipelines_for, write_repository
 
 pytestmark = pytest.mark.guests
 
@@ -69,9 +68,8 @@ IN_PARTS = Pipeline(
 
 def rendered_in_parts(root: Path, target: str) -> Path:
     """Return the file of a pipeline whose scores are in three parts, and which has no schedule."""
-    _, render = pipeline_target(target)
     site = Site(project="parts", environment="prod", folder=str(stub(root)))
-    (file,) = render(PipelineRequest(site=site, pipeline=IN_PARTS, command=""))
+    (file,) = files_of(target, IN_PARTS, site)
     (root / file.name).write_text(file.text)
     return root / file.name
 
@@ -183,10 +181,8 @@ def test_dagster_finds_definitions_of_a_file_valid(dagster_home, tmp_path):
 def test_a_thousand_times_of_both_are_those_of_the_schedule(running, dagster_home):
     written = dict[str, str]()
     for schedule in SCHEDULES:
-        pipeline = Pipeline(name="p", stages=(), schedule=schedule)
-        request = PipelineRequest(site=Site(project="p", environment="e"), pipeline=pipeline, command="")
         try:
-            written[schedule] = union_schedule(request, "both")
+            written[schedule] = portable_schedule(schedule, "both")
         except UsageError:
             assert schedule == "0 0 */2 * 5"
     assert len(written) == len(SCHEDULES) - 1

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.language.commands.read import split_words
-from featurectl.language.definitions.pipelines import Deployment, Pipeline, PipelineStage
-from featurectl.pipelines.render.requirements import Requirements
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 
 PROGRAM: Final = "featurectl"
-NO_FAILURES: Final = (130, 143)  # exit codes of `pipeline run` that was stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +16,14 @@ class Variable:
 
     name: str
     is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What pip installs for a repository: a file of it ("": there is none), and a package beside that ("": none)."""
+
+    file: str = ""
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,53 +84,3 @@ class RenderedFile:
     name: str
     text: str
     warnings: tuple[str, ...] = ()
-
-
-RenderPipeline = Callable[[PipelineRequest], list[RenderedFile]]
-RenderDeployments = Callable[[DeploymentsRequest], list[RenderedFile]]
-
-
-class Verbatim(str):
-    """A word that is a sign of the scheduler's, a variable or a tag, and written as it is; others mean themselves."""
-
-    __slots__ = ()
-
-
-def stage_words(stage: PipelineStage, environment: str, *more: str) -> list[str]:
-    """Return the words of a stage's command line, with the environment, and more options of every command.
-
-    >>> " ".join(stage_words(PipelineStage(name="sync", run="push --full"), "prod"))
-    'featurectl push --full --env prod'
-    """
-    return _words(stage.run, environment, more)
-
-
-def deployment_words(deployment: Deployment, environment: str, *more: str) -> list[str]:
-    """Return the words of a deployment's command line, with the environment, and more options."""
-    return _words(deployment.run, environment, more)
-
-
-def run_words(pipeline: Pipeline, environment: str) -> list[str]:
-    """Return the words of the command line that runs a whole pipeline when it is due.
-
-    A run that is left out, as another one goes on, is no failure: nobody has to be woken.
-
-    >>> " ".join(run_words(Pipeline(name="nightly", stages=()), "prod"))
-    'featurectl pipeline run nightly --env prod --if-free'
-    """
-    return [PROGRAM, "pipeline", "run", pipeline.name, "--env", environment, "--if-free"]
-
-
-def _words(run: str, environment: str, more: tuple[str, ...]) -> list[str]:
-    words = [word.text for word in split_words(run)]
-    at = words.index("--") if "--" in words else len(words)  # behind it nothing is an option
-    return [PROGRAM, *words[:at], "--env", environment, *more, *words[at:]]
-
-
-def shell_line(words: Sequence[str]) -> str:
-    r"""Return words as a line of a shell: each that it would change is quoted.
-
-    >>> shell_line(["score", "$CLOCK", Verbatim('"$CLOCK"')])
-    'score \'$CLOCK\' "$CLOCK"'
-    """
-    return " ".join(word if isinstance(word, Verbatim) else shlex.quote(word) for word in words)

@@ -1,1 +1,0 @@
-"""Targets of deployments."""
