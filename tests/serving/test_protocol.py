@@ -124,27 +124,6 @@ def test_a_client_that_offers_another_protocol_is_answered_in_this_one(served, l
     assert "WARNING" not in log.read_text()
 
 
-@pytest.mark.long
-def test_a_request_that_was_answered_and_does_not_end_is_closed(served):
-    """A trailer without end; whoever sends it gets no other limit: its answer was given at once."""
-    head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
-    with socket.create_connection((served.hostname, served.port), timeout=30) as made:
-        made.sendall(head)
-        assert made.recv(65536).startswith(b"HTTP/1.1 404")
-        made.sendall(b"0\r\n")
-        made.settimeout(0.05)
-        for _ in range(1_000):
-            try:
-                made.sendall(b"a: b\r\n")
-                if made.recv(1) == b"":
-                    return
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-        pytest.fail("it was never closed")
-
-
 def test_what_is_left_of_a_request_that_was_answered_may_still_come(served):
     head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n"
     found = exchange(

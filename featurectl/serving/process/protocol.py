@@ -1,6 +1,8 @@
 """HTTP/1.1 by uvicorn and httptools, with the bounds that ASGI can't set: heads, connections, slow readers."""
 
 import asyncio
+import socket
+import struct
 from typing import Final
 
 import httptools
@@ -15,6 +17,7 @@ PIPELINED: Final = 100  # requests that wait behind one without a response
 STALLED_S, STALLED_BYTES = 10.0, 320 << 10  # a client takes so much in that time, or all that waits for it
 _LINGER_S: Final = 1.0  # in which a client reads why it was refused
 _FRAMING: Final = 8  # bytes that each byte of a body may take: in a chunk of its own it takes six
+_RESET_WHEN_CLOSED: Final = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -27,6 +30,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn has it narrower
         super().connection_made(transport)
+        self._cycles: list[RequestResponseCycle] = []  # of requests in flight, and of those that wait behind them
+        transport.set_write_buffer_limits(0)  # whatever the system does not take at once is watched
         self._head_timer = self.loop.call_later(HEAD_S, transport.abort)
         if isinstance(self.server_state, ConnectionCounts) and not self.server_state.admit(self.client):
             self._refuse(503, "too many connections; --max-connections")
@@ -51,8 +56,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self._head_timer = self.loop.call_later(HEAD_S, self.transport.abort)
 
     def on_message_begin(self) -> None:
-        if len(self.pipeline) >= PIPELINED:
-            raise ValueError
         super().on_message_begin()
         self._in_head, self._extra_bytes = True, 0
 
@@ -61,14 +64,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES:
             self._refuse(431, f"the head of the request is larger than {HEAD_BYTES:,} bytes")
-        if self._is_refused or self.parser.get_http_version() not in {"1.0", "1.1"}:
+        if len(self.pipeline) >= PIPELINED or self.parser.get_http_version() not in {"1.0", "1.1"} or self._is_refused:
             raise ValueError
+        if self._cycles and self._cycles[-1].response_complete:
+            self._cycles.clear()
         super().on_headers_complete()
-        self._in_head, self._extra_bytes = False, 0
-        for timer in (self._head_timer, self.timeout_keep_alive_task):
-            if timer is not None:
-                timer.cancel()
-        self._head_timer = None
+        self._cycles.append(self.cycle)
+        _cancel(self._head_timer, self.timeout_keep_alive_task)
+        self._in_head, self._extra_bytes, self._head_timer = False, 0, None
 
     def on_body(self, body: bytes) -> None:
         self._extra_bytes -= _FRAMING * len(body)
@@ -84,24 +87,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._reader_timer is not None:
-            self._reader_timer.cancel()
+        _cancel(self._reader_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(self.server_state, ConnectionCounts):
             self.server_state.leave(self.client)
-        for timer in (self._head_timer, self._reader_timer):
-            if timer is not None:
-                timer.cancel()
+        _cancel(self._head_timer, self._reader_timer)
+        for cycle in self._cycles:
+            cycle.disconnected = True
         self.pipeline.clear()
         super().connection_lost(exc)
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.transport.abort()
 
     def _check_reader(self, left_before: int) -> None:
         left = self.transport.get_write_buffer_size()
         if left + STALLED_BYTES > left_before:
+            self.transport.get_extra_info("socket").setsockopt(*_RESET_WHEN_CLOSED)
             self.transport.abort()
         else:
             self._reader_timer = self.loop.call_later(STALLED_S, self._check_reader, left)
@@ -110,7 +110,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._is_refused = True
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle = self._cycles[-1] if self._cycles else None
         if cycle is not None and not cycle.response_complete:
             if self.pipeline or cycle.response_started or not cycle.more_body:
                 cycle.keep_alive = False  # the connection ends with the responses that are due
@@ -120,3 +120,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.transport.write(raw_problem(status, detail, self.server_state.default_headers))
         self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.abort)
+
+
+def _cancel(*timers: asyncio.TimerHandle | None) -> None:
+    for timer in timers:
+        if timer is not None:
+            timer.cancel()
