@@ -11,15 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurectl.core.dataclass import dataclass
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
-from featurectl.serving.direct_answers import find_direct
 from featurectl.serving.http.keys import ApiKeys
 from featurectl.serving.http.problems import Refused, fault, problem
-from featurectl.serving.middleware import Guard
+from featurectl.serving.middleware import RequestMiddleware
 from featurectl.serving.routes.all_routes import ROUTES
 from featurectl.serving.startup import Beginning
 
@@ -32,7 +30,7 @@ class ServerKeys:
     events: Sequence[bytes] = ()
 
 
-def make_app(context: ServerContext, tasks: ServerTasks, keys: ServerKeys, beginning: Beginning) -> Guard:
+def make_app(context: ServerContext, tasks: ServerTasks, keys: ServerKeys, beginning: Beginning) -> RequestMiddleware:
     """Return the application of a server.
 
     Once it has begun, what needs something that is not loaded is refused.
@@ -54,33 +52,11 @@ def make_app(context: ServerContext, tasks: ServerTasks, keys: ServerKeys, begin
     )
     app.router.redirect_slashes = False
     event_keys = ApiKeys(keys.events, "a key for events") if context.events is not None else None
-    return Guard(DirectRoutes(app, context), context, ApiKeys(keys.api), event_keys)
-
-
-class DirectRoutes:
-    """Calls what answers a POST of features or predictions at once; all else goes through the routes of Starlette.
-
-    Its middlewares take longer than the rest of such a request. What fails is answered by `Guard` either way.
-    """
-
-    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
-        self.app = app
-        self._context = context
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        found = find_direct(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
-            await self.app(scope, receive, send)
-            return
-        if found.parameter:
-            scope["path_params"] = {found.route.parameter: found.parameter}
-        response = await found.route.answer(self._context, Request(scope, receive, send))
-        await response(scope, receive, send)
+    return RequestMiddleware(app, context, ApiKeys(keys.api), event_keys)
 
 
 async def _reject(_: Request, error: Exception) -> Response:
-    """Answer a request that is refused here, or by the routes: no such path, a wrong method, too large a body."""
+    """Answer a request that is refused by its route, or by Starlette: no such path, or a wrong method."""
     if isinstance(error, HTTPException):
         answer = problem(Refused(error.status_code, str(error.detail)))
         answer.headers.update(error.headers or {})

@@ -33,7 +33,8 @@ class ServingStatus:
 
     `project` is None until all of it is loaded; `starting` says what it waits for then. `registry_error` says why the
     registry could not be followed the last time, `store_error` why the online store could not be read. `begun` are the
-    views of streams (`spend@1`) of which it had lists when it was read, be they read yet or being made.
+    views of streams (`spend@1`) of which it had lists when it was read, be they read yet or being made. `is_ending`:
+    the server has been told to stop.
     """
 
     project: ServedProject | None = None
@@ -41,6 +42,7 @@ class ServingStatus:
     registry_error: str = ""
     store_error: str = ""
     begun: frozenset[str] = frozenset()
+    is_ending: bool = False
     is_known: asyncio.Event = field(default_factory=asyncio.Event)  # the project is loaded, or why it is not
 
 

@@ -107,7 +107,7 @@ def test_a_server_whose_beginning_fails_is_stopped():
         tasks = SimpleNamespace(start=lambda: done.append("started"), stop=stop)
         settings = SimpleNamespace(max_body_bytes=1, timeout_s=1.0)
         context = SimpleNamespace(status=SimpleNamespace(is_known=None), settings=settings, events=None)
-        app = make_app(context, tasks, ServerKeys(), Failing()).app.app
+        app = make_app(context, tasks, ServerKeys(), Failing()).app
         async with app.router.lifespan_context(app):
             pass
 

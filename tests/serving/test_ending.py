@@ -66,22 +66,6 @@ def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, w
 
 
 @pytest.mark.long
-def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
-    with running(clicks, "--timeout", "20", "--drain", "10s", is_cold=True) as server:
-        parts = urlsplit(server.url)
-        server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: is_ending(server.url))
-        with socket.create_connection((parts.hostname, parts.port), timeout=LIMIT_S) as made:
-            made.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
-            found = b""
-            while data := made.recv(65536):
-                found += data
-    assert found.count(b"HTTP/1.1 200 OK") == 3
-    assert found.count(b"connection: close") == 1
-    assert found.rindex(b"connection: close") > found.rindex(b"HTTP/1.1 200 OK")
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_that_is_told_twice_to_stop_ends_at_once(clicks, workers):
     with (

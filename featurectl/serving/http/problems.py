@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
@@ -57,10 +58,17 @@ def problem(refused: Refused) -> Response:
     document |= {"hint": refused.hint} if refused.hint else {}
     document |= refused.more
     headers = {"retry-after": "1"} if status in (409, 503) else {}
-    headers |= {"connection": "close"} if status in (408, 413) else {}  # what is left of the request may never come
+    headers |= {"connection": "close"} if status == 408 else {}  # what is left of the request may never come
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     content = ENCODER.encode(document)
     return Response(content, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def raw_problem(status: int, detail: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return a problem as a whole response, which closes its connection."""
+    response = problem(Refused(status, detail))
+    lines = [b"%b: %b\r\n" % pair for pair in [*headers, *response.raw_headers, (b"connection", b"close")]]
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, TITLES[status].encode(), b"".join(lines), bytes(response.body))
 
 
 def too_large(most: int) -> Refused:

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.serving.http.bodies import ENCODER, MOST_NAME, MOST_TEXT
 from featurectl.serving.http.problems import Refused
 
 T = TypeVar("T")
-ENDING: Final = "is_ending"  # in the state of a request: the server is to stop
 FEW_VALUES: Final = 10_000  # are made without giving way: it takes some milliseconds
 _TOO_LONG: Final = f"length <= {MOST_TEXT}"  # as msgspec says it
 _OF_ANOTHER_ROUTE: Final = {
@@ -128,20 +127,11 @@ def count_values(rows: int, of_each: int, most: int) -> int:
 
 
 async def content_of(request: Request) -> bytes:
-    """Return the whole body, without a generator for what mostly comes in one piece."""
-    message = await request.receive()
-    if message["type"] != "http.request":
-        raise ClientDisconnect
-    content: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return content
-    parts = [content]
-    while message.get("more_body", False):
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-    return b"".join(parts)
+    """Return the whole body; others go on before a large one is worked on."""
+    content = await request.body()
+    if len(content) > FEW_BYTES:
+        await give_way()
+    return content
 
 
 class JsonAnswer(Response):

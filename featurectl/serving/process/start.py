@@ -22,9 +22,9 @@ from featurectl.serving.journal import Journal, log_config
 from featurectl.serving.log.parquet import ParquetLog
 from featurectl.serving.log.policy import log_policy
 from featurectl.serving.metrics import Metrics, shared_metrics
-from featurectl.serving.middleware import Guard
-from featurectl.serving.process.draining import open_server
-from featurectl.serving.process.protocol import PatientProtocol
+from featurectl.serving.middleware import RequestMiddleware
+from featurectl.serving.process.protocol import BoundedHttpProtocol
+from featurectl.serving.process.server import DrainingServer
 from featurectl.serving.process.source import WorkspaceSource
 from featurectl.serving.process.workers import Workers
 from featurectl.serving.settings import (
@@ -45,17 +45,18 @@ from featurectl.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from featurectl.serving.events import EventRequests  # which loads what streams need
 
+IN_FLIGHT_S: Final = 10  # for requests in flight, once nobody is let in any more
 _APP: Final = "featurectl.serving.process.start:create_app"
 
 
-def create_app() -> Guard:
+def create_app() -> RequestMiddleware:
     """Return the application of a process that `run_server` has started."""
     settings = load_settings(os.environ[SETTINGS_VARIABLE])
     hide_secrets(settings.folder)
     return open_app(settings, beginning_of_process())
 
 
-def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Guard:
+def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> RequestMiddleware:
     """Return the application of a repository; its stores are opened when they are first read.
 
     Raises:
@@ -165,7 +166,7 @@ def run_server(settings: ServeSettings) -> None:
     os.environ[SETTINGS_VARIABLE] = dump_settings(settings)
     several = settings.workers > 1
     check_start(settings)
-    app: Guard | str = _APP if several else open_app(settings, AT_ONCE)
+    app: RequestMiddleware | str = _APP if several else open_app(settings, AT_ONCE)
     config = uvicorn.Config(
         app,
         factory=several,
@@ -173,7 +174,7 @@ def run_server(settings: ServeSettings) -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http=PatientProtocol,
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="on",
         log_level=None,
@@ -182,7 +183,7 @@ def run_server(settings: ServeSettings) -> None:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=max(round(settings.keep_alive_s), 1),
-        timeout_graceful_shutdown=1,  # what takes longer is over by then, see `serving/process/draining.py`
+        timeout_graceful_shutdown=IN_FLIGHT_S,
     )
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server hands it back when all is answered: that is its end
     try:
@@ -190,7 +191,7 @@ def run_server(settings: ServeSettings) -> None:
             _run_several(config, settings)
         else:
             _end_by_hangup()
-            open_server(config, settings).run()
+            DrainingServer(config, settings).run()
     except SystemExit as error:
         raise UsageError(f"{settings.host}:{settings.port} can't be listened on", hint="--port, --host") from error
 
@@ -209,7 +210,7 @@ def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
         StoreError: one could not start.
     """
     with shared_metrics() as folder, closing(config.bind_socket()) as port:
-        processes = Workers(config, port, settings.drain_s, folder, Journal(settings.log_format))
+        processes = Workers(config, port, folder, Journal(settings.log_format))
         processes.run()
     if processes.is_interrupted:
         raise KeyboardInterrupt

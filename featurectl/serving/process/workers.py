@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -21,17 +22,15 @@ from uvicorn.supervisors.multiprocess import Process
 
 from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import forget_process
-from featurectl.serving.process.draining import DrainingServer, open_server
-from featurectl.serving.process.listening import stop_accepting
+from featurectl.serving.process.server import DrainingServer
 from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
 from featurectl.serving.startup import pass_to_process
 
 _STEP_S: Final = 0.05
-_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Worker(Process):
-    """A process of several."""
+    """One process of several."""
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve in the process that was started, and end when the one that started it is gone."""
@@ -39,12 +38,10 @@ class _Worker(Process):
             threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
         super().target(sockets)
 
-    @property
+    @cached_property
     def server(self) -> DrainingServer:
         """The server that the process runs."""
-        if not isinstance(self._server, DrainingServer):
-            self._server = open_server(self.config, load_settings(os.environ[SETTINGS_VARIABLE]))
-        return self._server
+        return DrainingServer(self.config, load_settings(os.environ[SETTINGS_VARIABLE]))
 
 
 def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
@@ -71,19 +68,15 @@ def _end_of(code: int) -> str:
 class Workers(Multiprocess):
     """Processes that share a port; what one that is gone was counting at the moment is forgotten.
 
-    Each is a `_Worker`: whatever starts one is written anew here.
+    Each is a `_Worker`: whatever starts one is overridden here.
     """
 
     is_interrupted = False
     ended_by: int | None = None  # the signal that ended all at once
 
-    def __init__(
-        self, config: uvicorn.Config, port: socket.socket, drain_s: float, folder: Path, journal: Journal
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, port: socket.socket, folder: Path, journal: Journal) -> None:
         super().__init__(config, [port])
         self._journal = journal
-        self._port = port
-        self._drain_s = drain_s
         self._mark = folder / "loaded"
 
     def init_processes(self) -> None:
@@ -102,7 +95,7 @@ class Workers(Multiprocess):
         self.processes.append(self._started(len(self.processes)))
 
     def handle_signals(self) -> None:
-        """Do what signals ask for: to end, to start all anew, to be one more or one less."""
+        """Do what signals ask for: to end, to restart all, to be one more or one less."""
         with self._forgetting():
             super().handle_signals()
 
@@ -136,18 +129,20 @@ class Workers(Multiprocess):
             old.join()
             self.processes[place] = new
 
+    def terminate_all(self) -> None:
+        """Tell all to stop; the last of them that closes the port takes what connects until then."""
+        for port in self.sockets:
+            port.close()
+        super().terminate_all()
+
     def join_all(self) -> None:
-        """Wait until all have ended. Nobody is let in when their drain is over; a second signal ends all at once."""
-        end_s, is_left = time.monotonic() + (0 if self.is_interrupted else self._drain_s), False
-        self.signal_queue[:] = [number for number in self.signal_queue if number not in _ENDS]
+        """Wait until all have ended; a second signal ends them at once."""
+        self.signal_queue.clear()
         while any(process.process.is_alive() for process in self.processes):
-            if self.signal_queue and self.signal_queue[-1] in _ENDS:
+            if {signal.SIGTERM, signal.SIGINT} & {*self.signal_queue}:
                 self.ended_by = self.signal_queue[-1]
                 for process in self.processes:
                     process.process.kill()
-            if not is_left and time.monotonic() >= end_s:
-                is_left = True
-                stop_accepting(self._port.fileno())
             time.sleep(_STEP_S)
         super().join_all()
 

@@ -14,7 +14,7 @@ from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.online.request_keys import RequestKey, request_key
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import FEW_BYTES, answered, content_of, give_way
+from featurectl.serving.http.requests import answered, content_of
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import NUMBER, TEXT, Schema, get, object_of
 from featurectl.serving.settings import ServeSettings
@@ -35,8 +35,6 @@ async def answer_events(context: ServerContext, request: Request) -> Response:
         raise Refused(404, "this server takes no events", hint="featurectl serve --events")
     with events.admitted():
         content = await content_of(request)
-        if len(content) > FEW_BYTES:
-            await give_way()
         is_sync, key = _sync(request), _key(request, content)
         source = events.source(context.project.catalog.state, request.path_params["source"])
         records = await events.check(source, _values(content, context.settings.max_events))

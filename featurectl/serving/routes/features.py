@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, Final
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.core.dataclass import dataclass
@@ -22,8 +23,8 @@ from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import stale_features
 from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
-from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
-from featurectl.serving.routes.base import HttpRoute, reads_body
+from featurectl.serving.http.requests import FEW_VALUES, answered, content_of, count_values, give_way, parsed
+from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, TEXT, Schema, body_schema, object_of, post
 from featurectl.serving.scoring.missing import later_warnings
 from featurectl.serving.settings import ServeSettings
@@ -41,10 +42,10 @@ class RequestedFeatures:
     model: tuple[str, int] | None = None
 
 
-async def answer_features(context: ServerContext, content: bytes, _: str) -> Response:
+async def answer_features(context: ServerContext, request: Request) -> Response:
     """Answer what the features of some entities are."""
     begin, settings = time.perf_counter(), context.settings
-    body = parsed(content, FEATURES)
+    body = parsed(await content_of(request), FEATURES)
     count = row_count(body.entities, settings.max_rows)
     requested = await _requested(context, body)
     values = count_values(count, len(requested.reader.names) * (1 + len(requested.about)), settings.max_values)
@@ -234,8 +235,7 @@ def _answer_schema() -> dict[str, Any]:
 ROUTE: Final = HttpRoute(
     path="/v1/features",
     method="POST",
-    answer=reads_body(answer_features),
-    answer_body=answer_features,
+    answer=answer_features,
     operation=post("Features of entities", "FeaturesBody", _answer_schema(), (404,)),
     schemas=_schemas,
 )

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.core.dataclass import dataclass
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import PREDICT, Echo, PredictBody
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import FEW_VALUES, answered, checked_name, count_values, give_way, parsed
+from featurectl.serving.http.requests import (
+    FEW_VALUES,
+    answered,
+    checked_name,
+    content_of,
+    count_values,
+    give_way,
+    parsed,
+)
 from featurectl.serving.log.records import ScoredRequest
-from featurectl.serving.routes.base import HttpRoute, reads_body
+from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.features import statuses_of
 from featurectl.serving.routes.schemas import NUMBER, REMARKS, SIGNED, TEXT, Schema, body_schema, object_of, post
 from featurectl.serving.scoring.answering_versions import VersionRows
@@ -26,13 +35,13 @@ from featurectl.serving.settings import ServeSettings
 _ROWS_AT_ONCE: Final = 50
 
 
-async def answer_predict(context: ServerContext, content: bytes, model: str) -> Response:
+async def answer_predict(context: ServerContext, request: Request) -> Response:
     """Answer what a model says of some rows."""
     begin = time.perf_counter()
-    body = parsed(content, PREDICT)
+    body = parsed(await content_of(request), PREDICT)
     if len(body.rows) > context.settings.max_rows:
         raise Refused(400, f"rows: {len(body.rows):,} rows; 1 to {context.settings.max_rows:,} are allowed")
-    name = checked_name(model, "version")
+    name = checked_name(request.path_params["model"], "version")
     version = None if body.version is msgspec.UNSET else str(body.version)
     parts = await split_rows(context, name, version, body.rows)
     echoed = tuple(dict.fromkeys(body.returned))
@@ -110,8 +119,7 @@ def _answer_schema() -> Schema:
 ROUTE: Final = HttpRoute(
     path="/v1/predict/{model}",
     method="POST",
-    answer=reads_body(answer_predict),
-    answer_body=answer_predict,
+    answer=answer_predict,
     operation=post("Scores of rows", "PredictBody", _answer_schema(), (404, 422))
     | {"parameters": [{"name": "model", "in": "path", "required": True, "schema": TEXT}]},
     schemas=_schemas,

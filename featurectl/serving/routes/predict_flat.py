@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import FLAT, MOST_MEMBERS, MOST_NAMES, Scalar
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import answered, checked_name, parsed
-from featurectl.serving.routes.base import HttpRoute, reads_body
+from featurectl.serving.http.requests import answered, checked_name, content_of, parsed
+from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import NAME, NUMBER, REMARKS, SCALAR, SIGNED, TEXT, Schema, object_of, post
 from featurectl.serving.scoring.missing import remarks_of
 from featurectl.serving.scoring.version_rows import score_parts, split_rows
@@ -20,10 +21,10 @@ from featurectl.serving.settings import ServeSettings
 _OWN = ("features", "model_version", "model")
 
 
-async def answer_flat(context: ServerContext, content: bytes, _: str) -> Response:
+async def answer_flat(context: ServerContext, request: Request) -> Response:
     """Answer what the served model says of one row."""
     begin = time.perf_counter()
-    body = parsed(content, FLAT)
+    body = parsed(await content_of(request), FLAT)
     requested = body.get("features")
     if not (requested is None or isinstance(requested, list)):
         raise Refused(400, "features: a list of names is expected")
@@ -106,8 +107,7 @@ def _answer_schema() -> Schema:
 ROUTE: Final = HttpRoute(
     path="/predict",
     method="POST",
-    answer=reads_body(answer_flat),
-    answer_body=answer_flat,
+    answer=answer_flat,
     operation=post("The score of one row", "FlatBody", _answer_schema(), (404, 422)),
     schemas=_schemas,
 )

@@ -8,33 +8,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.serving.context import ServerContext
-from featurectl.serving.http.requests import answered, answered_verdict
-from featurectl.serving.readiness import check_ready
+from featurectl.serving.http.requests import answered_verdict
+from featurectl.serving.readiness import Readiness, check_ready
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import TEXT, WARNINGS, get_verdict, object_of
 
+ENDING: Final = "the server has been told to stop"
 _SERIAL: Final = {"type": ["integer", "null"], "description": "Of the registry; null until what is served is loaded."}
 
 
 async def answer_ready(context: ServerContext, _: Request) -> Response:
     """Answer whether requests can be answered: the store is reached, what is served is loaded and proven."""
-    found = await check_ready(context)
+    found = Readiness(problems=[ENDING]) if context.status.is_ending else await check_ready(context)
     status = "not ready" if found.problems else "ready"
-    document = {"status": status, "problems": found.problems, "warnings": found.warnings, "serial": _serial(context)}
-    return answered_verdict(document, is_good=not found.problems)
-
-
-def answer_ending(context: ServerContext) -> Response:
-    """Answer for a server that is to stop: it is not to be asked any more."""
-    problems = ["the server has been told to stop"]
-    answer = answered({"status": "not ready", "problems": problems, "warnings": [], "serial": _serial(context)})
-    answer.status_code = 503
-    return answer
-
-
-def _serial(context: ServerContext) -> int | None:
     project = context.status.project
-    return project.catalog.state.serial if project else None
+    serial = project.catalog.state.serial if project else None
+    document = {"status": status, "problems": found.problems, "warnings": found.warnings, "serial": serial}
+    return answered_verdict(document, is_good=not found.problems)
 
 
 ROUTE: Final = HttpRoute(
