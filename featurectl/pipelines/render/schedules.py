@@ -14,7 +14,8 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
-_PORTABLE: Final = re.compile(r"\*/\d+|\d+(-\d+(/\d+)?)?|[A-Z]{3}(-[A-Z]{3})?")
+# A step from a number to the same one, `5-5/1`, is to cronsim one from it to the last of the field.
+_PORTABLE: Final = re.compile(r"\*/\d+|\d+(-\d+)?|0*(\d+)-(?!0*\2/)\d+/\d+|[A-Z]{3}(-[A-Z]{3})?")
 _QUARTERS: Final = (0, 15, 30, 45)
 _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 

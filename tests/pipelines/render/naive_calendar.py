@@ -16,7 +16,7 @@ SCHEDULES = (
     "0 */6 * * *", "0 3 * * *", "*/5 * * * *", "* * * * *", "7-59/10 8-18 * * MON-FRI", "0 0 13 * 5", "30 4 13 * FRI",
     "0 0 */2 * 5", "0 0 */2 * *", "0 12 1,15 * *", "0 0 1 1 *", "0 0 1 JAN,JUL *", "5 4 * * SUN", "5 4 * * 7",
     "5 4 * * 5-7", "5 4 1-7 * 0-7", "0 0 29 2 *", "0 0 31 * *", "15/15 1,13 * * *", "0 0 1-31 * 1", "59 23 28-31 * *",
-    "10 5 1-7 */3 0,3,6", "0 3 * * */7", "0 0 10/10 * *", "30 0 * 2-12/2 1-5", "0 9 * * 1,3,5",
+    "10 5 1-7 */3 0,3,6", "0 3 * * */7", "0 0 10/10 * *", "30 0 * 2-12/2 1-5", "0 9 * * 1,3,5", "5-5/10 4 * * *",
 )  # fmt: skip
 
 
@@ -54,8 +54,11 @@ def _numbers(field: str, low: int, high: int) -> tuple[set[int], bool]:
     return found, is_star
 
 
-def kubernetes_times(schedule: str, after: datetime, count: int) -> list[datetime]:
-    """Return the next times of a schedule as robfig/cron gives them, which Kubernetes and Argo have: day by day."""
+def other_times(schedule: str, after: datetime, count: int, *, by_python: bool = False) -> list[datetime]:
+    """Return the next times of a schedule as robfig/cron gives them, which Kubernetes and Argo have: day by day.
+
+    `by_python`: as croniter does, which Airflow and Dagster have. To it a field of all days is `*`, however written.
+    """
     names = {name: str(at + 1) for at, name in enumerate(MONTHS)}
     names |= {name: str(at) for at, name in enumerate(WEEKDAYS)}
     fields = [",".join("-".join(names.get(w, w) for w in part.split("-")) for part in field.split(","))
@@ -63,6 +66,8 @@ def kubernetes_times(schedule: str, after: datetime, count: int) -> list[datetim
     (minutes, _), (hours, _), (days, any_day), (months, _), (weekdays, any_weekday) = (
         _numbers(field, *bounds) for field, bounds in zip(fields, ROBFIG, strict=True)
     )
+    if by_python:
+        any_day, any_weekday = len(days) == 31, len(weekdays) == 7
     found: list[datetime] = []
     day = after.replace(hour=0, minute=0)
     while len(found) <= count and day < after + timedelta(days=366 * 30):

@@ -41,16 +41,6 @@ def pod(found: dict[str, Any]) -> dict[str, Any]:
     return found["Deployment"]["spec"]["template"]["spec"]
 
 
-def test_each_deployment_has_the_objects_that_it_needs(root):
-    kinds = {name: set(objects(root, name)) for name in ("inference", "swipes", "watch", "ages")}
-    assert kinds == {
-        "inference": {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"},
-        "swipes": {"Deployment", "PodDisruptionBudget"},
-        "watch": {"Deployment"},
-        "ages": {"Deployment", "Service"},
-    }
-
-
 @pytest.mark.parametrize(
     ("drain", "seconds"),
     [("", 20), (" --drain 30s", 45), (" --drain 2m", 135), (" --drain 2.5", 18), (" --drain 0s", 15)],
@@ -79,39 +69,10 @@ def test_an_address_that_is_given_stays(root):
     assert command == ["featurectl", "serve", "--host", "::", "--port", "8080", "--env", "prod"]
 
 
-def test_no_dollar_of_a_command_is_a_variable(root):
-    change(root, "run: serve --drain 30s", """run: "serve --host 'a$(HOME)%$1'" """)
-    assert pod(objects(root, "inference"))["containers"][0]["command"][3] == "a$$(HOME)%$$1"
-    compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
-    assert compose["services"]["inference"]["command"][3] == "a$$(HOME)%$$1"
-    unit = deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]
-    assert "serve --host a$$(HOME)%%$$1 --env" in unit
-
-
 def test_what_an_autoscaler_counts_is_asked_for(root):
     change(root, "resources: {cpu: 2, memory: 2Gi}}", "resources: {memory: 2Gi}}")
     resources = pod(objects(root, "inference"))["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
-
-
-def test_a_pod_has_the_variables_of_one_secret_and_no_value(root):
-    container = pod(objects(root, "inference"))["containers"][0]
-    found = {item["name"]: item["valueFrom"]["secretKeyRef"] for item in container["env"]}
-    assert all(reference["name"] == "flights-secrets" and reference["key"] == name for name, reference in found.items())
-    optional = {name for name, reference in found.items() if reference.get("optional")}
-    assert (set(found) - optional, optional) == (
-        {"REDIS_URL", "REGISTRY_URL", "SLACK_URL"},
-        {"WAREHOUSE_URL", "FEATURECTL_API_KEYS"},
-    )
-
-
-def test_a_pod_writes_nowhere_but_into_what_ends_with_it(root):
-    spec = pod(objects(root, "watch"))
-    mounts = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
-    assert mounts == {"/tmp": "tmp", "/srv/flights/.featurectl": "work"}  # noqa: S108 (of a container)
-    assert spec["volumes"] == [{"name": "tmp", "emptyDir": {}}, {"name": "work", "emptyDir": {}}]
-    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
-    assert spec["securityContext"]["runAsNonRoot"] is True
 
 
 def test_a_cron_job_ends_when_all_stages_must_have_ended(root):
@@ -128,11 +89,6 @@ def test_the_end_of_a_run_is_behind_the_longest_waits_of_its_retries(retries, wa
     stage = PipelineStage(name="a", run="push", timeout_us=5_000_000, retries=retries)
     assert deadline_s(Pipeline(name="p", stages=(stage,))) == (5 + 60) * (1 + retries) + waits + 180
     assert all(wait_s(attempt) <= longest_wait_s(attempt) for attempt in range(1, 12) for _ in range(20))
-
-
-def test_a_pipeline_without_a_schedule_is_a_job_that_is_suspended(root):
-    spec = yaml.safe_load(pipelines_for(root, "kubernetes", "by_hand")["flights-by-hand.yaml"])["spec"]
-    assert spec["suspend"] is True
 
 
 def test_a_job_by_hand_has_another_name_each_time(tmp_path):
@@ -166,15 +122,6 @@ def test_what_lies_on_a_disk_of_one_machine_is_said(root, target):
         assert "# Beware: registry sqlite:///.featurectl/registry.db, offline .featurectl/offline" in text
 
 
-def test_a_pod_of_a_pipeline_has_room_for_all_parts_of_a_stage():
-    document = yaml.safe_load(in_parts_for("kubernetes")["flights-in-parts.yaml"])
-    container = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
-    assert container["resources"] == {
-        "requests": {"cpu": "2", "memory": "6Gi"},
-        "limits": {"memory": "6Gi", "nvidia.com/gpu": "3"},
-    }
-
-
 def test_a_stage_in_parts_alone_has_a_pod_for_each(tmp_path):
     text = in_parts_for("kubernetes", SCORES)["flights-scores.yaml"]
     job = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]
@@ -195,20 +142,6 @@ def test_a_stage_in_parts_alone_has_a_pod_for_each(tmp_path):
         said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.split("\n")
         assert said[:5] == ["score", "late", "--all-keys", "--out", "postgresql://h/$db?table=t"]
         assert said[5:-1] == "--env prod --part I/4 --run-id a-b --memory 2048MiB".replace("I", f"{index + 1}").split()
-
-
-def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):
-    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
-    assert "PrivateTmp" not in unit
-    assert "\nReadWritePaths=/srv/flights /tmp\n" in unit
-    deployment = deployments_for(root, "systemd", "watch")["flights-prod-watch.service"]
-    assert "\nPrivateTmp=true\n" in deployment
-    assert deployment.endswith("\nReadWritePaths=/srv/flights\n\n[Install]\nWantedBy=multi-user.target\n")
-
-
-def test_a_pipeline_that_is_stopped_has_not_failed(root):
-    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
-    assert "\nSuccessExitStatus=130 143\n" in unit
 
 
 def test_services_may_write_into_stores_that_lie_elsewhere_on_the_disk(root):
@@ -256,7 +189,12 @@ def test_two_servers_that_take_one_port_of_a_host_are_warned_of(root):
     assert yaml.safe_load(text)["name"] == "flights-prod"
 
 
-def test_who_runs_the_pods_of_argo_and_what_they_need_is_said(root):
-    text = " ".join(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"].replace("\n# ", " ").split())
-    assert "Pods run as the service account `default`" in text
-    assert "`create` and `patch` workflowtaskresults" in text
+def test_what_names_no_processors_has_no_shares_where_none_does(root):
+    assert "cpu_shares" not in deployments_for(root, "compose", "watch", "ages")["compose.yaml"]
+
+
+@pytest.mark.parametrize(("cpu", "shares"), [("1m", 2), ("250m", 256), ("1", 1024), ("400", 262144)])
+def test_shares_are_of_those_that_a_kernel_takes(root, cpu, shares):
+    change(root, "resources: {cpu: 2, memory: 2Gi}", f"resources: {{cpu: {cpu}}}")
+    services = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])["services"]
+    assert services["inference"]["cpu_shares"] == shares

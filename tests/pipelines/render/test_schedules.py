@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.schedule import next_times
 from featurectl.pipelines.render.schedules import calendar_lines, portable_schedule
-from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, kubernetes_times, schedules, systemd_times
+from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, other_times, schedules, systemd_times
 
 AND_ALONE = "0 0 */2 * 5"
 
@@ -30,9 +30,10 @@ def test_systemd_is_due_when_the_pipeline_is(schedule):
 
 
 @pytest.mark.parametrize("schedule", [schedule for schedule in SCHEDULES if schedule != AND_ALONE])
+@pytest.mark.parametrize("by_python", [False, True], ids=["kubernetes, argo, github", "airflow, dagster"])
 @pytest.mark.sample(6)
-def test_kubernetes_argo_and_github_are_due_when_the_pipeline_is(schedule):
-    assert_times(kubernetes_times(portable_schedule(schedule, "argo"), BEGIN, 1000), schedule)
+def test_other_schedulers_are_due_when_the_pipeline_is(schedule, by_python):
+    assert_times(other_times(portable_schedule(schedule, "argo"), BEGIN, 1000, by_python=by_python), schedule)
 
 
 @settings(max_examples=40)
@@ -43,14 +44,15 @@ def test_any_schedule_means_the_same_to_systemd(schedule):
 
 @settings(max_examples=40)
 @given(schedule=schedules())
-def test_any_schedule_means_the_same_to_kubernetes_or_is_refused(schedule):
+def test_any_schedule_means_the_same_to_others_or_is_refused(schedule):
     try:
         text = portable_schedule(schedule, "kubernetes")
     except UsageError:
         fields = schedule.split()
         assert fields[2].startswith("*") or fields[4].startswith("*")
     else:
-        assert_times(kubernetes_times(text, BEGIN, 30), schedule, 30)
+        for by_python in (False, True):
+            assert_times(other_times(text, BEGIN, 30, by_python=by_python), schedule, 30)
 
 
 def test_two_days_that_must_both_match_are_refused_where_either_would_do():

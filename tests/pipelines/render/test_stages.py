@@ -14,21 +14,10 @@ import pytest
 import yaml
 
 from featurectl.core.errors import UsageError
-from featurectl.core.version import __version__
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
 from featurectl.pipelines.render.site import SitePlaces
-from tests.pipelines.render.naive_readers import by_kubelet
 from tests.pipelines.render.shop import in_parts_for, pipelines_for, write_repository
 
-COMMANDS = {
-    "features": ["featurectl", "materialize", "--no-online"],
-    "sync": ["featurectl", "push"],
-    "exports": ["featurectl", "get", "carriers", "carrier=a b$1", "-o", "json"],
-    "check": ["featurectl", "monitor", "check"],
-}
-NEEDS = {"features": [], "sync": ["features"], "exports": ["features"], "check": ["sync", "exports"]}
-MEMORY = {"features": ["--memory", "16384MiB"]}  # of the others none says it
-NOW = ("check",)  # which looks at what is there when it runs
 CLOCK = "2026-01-01T06:00:00Z"
 
 
@@ -42,19 +31,6 @@ def change(root: Path, old: str, new: str) -> None:
     path = root / "objects.yaml"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-
-
-def test_argo_runs_each_stage_with_the_clock_of_the_workflow(root):
-    spec = yaml.safe_load(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"])["spec"]["workflowSpec"]
-    templates = {template["name"]: template for template in spec["templates"]}
-    tasks = templates[spec["entrypoint"]]["dag"]["tasks"]
-    assert {task["name"]: task.get("dependencies", []) for task in tasks} == NEEDS
-    clock = ["--clock", "{{workflow.creationTimestamp.RFC3339}}"]
-    commands = {task["name"]: by_kubelet(templates[task["template"]]["container"]) for task in tasks}
-    more = {name: ["--env", "prod", *([] if name in NOW else clock), *MEMORY.get(name, [])] for name in COMMANDS}
-    assert commands == {name: [*words, *more[name]] for name, words in COMMANDS.items()}
-    assert templates["run-sync"]["retryStrategy"]["limit"] == 2
-    assert templates["run-features"]["activeDeadlineSeconds"] == 7200
 
 
 RELEASE = Pipeline(
@@ -103,35 +79,19 @@ def test_argo_tries_again_what_can_pass_and_what_took_too_long(root, status, exi
     assert eval(expression, {"lastRetry": last, "asInt": int}) is again  # noqa: S307 (our own text)
 
 
-def test_processors_are_threads_where_stages_are_run_by_themselves(root):
-    threads = {"features": "4", "exports": "1"}
-    spec = yaml.safe_load(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"])["spec"]["workflowSpec"]
-    for template in spec["templates"][1:]:
-        environ = {item["name"]: item.get("value") for item in template["container"]["env"]}
-        assert environ.get("POLARS_MAX_THREADS") == threads.get(template["name"].removeprefix("run-"))
-    for name, job in jobs_of(root).items():
-        assert job["steps"][-1].get("env", {}).get("POLARS_MAX_THREADS") == threads.get(name)
+def test_a_variable_that_is_given_is_not_said_by_the_processors(root):
     said = SitePlaces(variables=("POLARS_MAX_THREADS",))
     workflow = yaml.safe_load(pipelines_for(root, "github-actions", "nightly", places=said)["nightly.yaml"])
     environ = workflow["jobs"]["features"]["steps"][-1]["env"]
     assert environ["POLARS_MAX_THREADS"] == "${{ secrets.POLARS_MAX_THREADS }}"
     spec = yaml.safe_load(pipelines_for(root, "argo", "nightly", places=said)["flights-nightly.yaml"])["spec"]
-    (named,) = [
-        item
-        for item in spec["workflowSpec"]["templates"][1]["container"]["env"]
-        if item["name"] == "POLARS_MAX_THREADS"
-    ]
+    environs = spec["workflowSpec"]["templates"][1]["container"]["env"]
+    (named,) = [item for item in environs if item["name"] == "POLARS_MAX_THREADS"]
     assert "secretKeyRef" in named["valueFrom"]
 
 
 def jobs_of(root: Path, name: str = "nightly") -> dict[str, dict[str, Any]]:
     return yaml.safe_load(pipelines_for(root, "github-actions", name)[f"{name}.yaml"])["jobs"]
-
-
-def test_github_runs_each_stage_when_those_that_it_needs_have_succeeded(root):
-    jobs = jobs_of(root)
-    assert {name: job["needs"][1:] for name, job in jobs.items() if name != "start"} == NEEDS
-    assert [jobs[name]["timeout-minutes"] for name in NEEDS] == [131, 102, 21, 16]
 
 
 def run_stage(root: Path, tmp_path: Path, stage: str, *codes: int) -> tuple[int, list[list[str]]]:
@@ -155,13 +115,6 @@ code=$(head -1 codes); sed -i 1d codes; exit "$code"
     ended = subprocess.run(bash, check=False, env=environ, cwd=tmp_path, timeout=60)
     runs = (tmp_path / "said").read_text().split("\n\n")[:-1]
     return ended.returncode, [run.split("\n") for run in runs]
-
-
-@pytest.mark.parametrize("stage", ["features", "exports", "check"])
-def test_what_a_job_of_github_runs_is_the_command_with_the_clock(root, tmp_path, stage):
-    code, runs = run_stage(root, tmp_path, stage, 0)
-    clock = [] if stage in NOW else ["--clock", CLOCK]
-    assert (code, runs) == (0, [[*COMMANDS[stage][1:], "--env", "prod", *clock, *MEMORY.get(stage, [])]])
 
 
 @pytest.mark.parametrize(
@@ -197,22 +150,11 @@ def test_a_stage_of_the_name_of_the_first_job_is_another_one(root):
     assert jobs["start"]["needs"] == ["start_0"]
 
 
-@pytest.mark.parametrize(("target", "name"), [("argo", "flights-nightly.yaml"), ("github-actions", "nightly.yaml")])
-def test_who_is_not_notified_is_said(root, target, name):
-    assert "# ops of on_success and on_failure:" in pipelines_for(root, target, "nightly")[name]
-
-
 def test_an_option_stands_before_what_is_no_option(root):
     change(root, "run: monitor check", 'run: "get carriers -- carrier=x"')
     assert jobs_of(root)["check"]["steps"][-1]["run"] == (
         'timeout -k 10 300 featurectl get carriers --env prod --clock "$CLOCK" -- carrier=x'
     )
-
-
-def test_an_attempt_of_a_job_of_github_ends_by_its_timeout(root):
-    script = jobs_of(root)["sync"]["steps"][-1]["run"]
-    assert script.count("  timeout -k 10 1800 featurectl push ") == 1
-    assert script.endswith('\ntimeout -k 10 1800 featurectl push --env prod --clock "$CLOCK"\n')
 
 
 def test_the_step_that_runs_featurectl_alone_has_secrets(root):
@@ -221,23 +163,8 @@ def test_the_step_that_runs_featurectl_alone_has_secrets(root):
     steps = [step for name, job in workflow["jobs"].items() for step in job["steps"] if name != "start"]
     with_secrets = [step for step in steps if "secrets." in str(step)]
     assert "env" not in workflow
-    assert [step["env"]["REGISTRY_URL"] for step in with_secrets] == ["${{ secrets.REGISTRY_URL }}"] * len(COMMANDS)
+    assert [step["env"]["REGISTRY_URL"] for step in with_secrets] == ["${{ secrets.REGISTRY_URL }}"] * 4
     assert all("featurectl" in step["run"] and "pip" not in step["run"] for step in with_secrets)
-
-
-def test_a_job_of_github_installs_the_release_that_made_the_file(root):
-    installs = jobs_of(root)["sync"]["steps"][2]
-    assert installs == {"run": f"pip install 'featurectl[cloud,postgres,redis]=={__version__}'"}
-
-
-def test_github_has_a_job_for_each_part_of_a_stage():
-    jobs = yaml.safe_load(in_parts_for("github-actions")["in_parts.yaml"])["jobs"]
-    assert jobs["score_all"]["strategy"] == {"fail-fast": False, "matrix": {"part": [1, 2, 3]}}
-    step = jobs["score_all"]["steps"][-1]
-    assert step["env"]["PART"] == "${{ matrix.part }}"
-    assert step["run"].count('--clock "$CLOCK" --part "$PART/3" --memory 2048MiB') == 2
-    assert jobs["check"]["needs"] == ["start", "score_all"]
-    assert "strategy" not in jobs["whole"]
 
 
 def test_github_refuses_more_parts_than_a_matrix_has_jobs():
@@ -245,17 +172,3 @@ def test_github_refuses_more_parts_than_a_matrix_has_jobs():
     pipeline = Pipeline(name="many", stages=(stage,))
     with pytest.raises(UsageError, match=r"the stage score has 257 replicas, .* at most 256 jobs"):
         in_parts_for("github-actions", pipeline)
-
-
-def test_argo_has_a_pod_for_each_part_of_a_stage():
-    spec = yaml.safe_load(in_parts_for("argo")["flights-in-parts.yaml"])["spec"]
-    templates = {template["name"]: template for template in spec["templates"]}
-    tasks = {task["name"]: task for task in templates["stages"]["dag"]["tasks"]}
-    assert tasks["score-all"]["withSequence"] == {"start": "1", "end": "3"}
-    assert tasks["score-all"]["arguments"] == {"parameters": [{"name": "part", "value": "{{item}}/3"}]}
-    assert tasks["check"]["dependencies"] == ["score-all"]
-    template = templates["run-score-all"]
-    assert template["inputs"] == {"parameters": [{"name": "part"}]}
-    assert template["container"]["command"][-4:] == ["--part", "{{inputs.parameters.part}}", "--memory", "2048MiB"]
-    assert template["container"]["resources"]["limits"]["memory"] == "2Gi"
-    assert "inputs" not in templates["run-whole"]
