@@ -328,7 +328,6 @@ LARGE = {
     "registry/base.py Registry": "the protocol of registries",
     "registry/sql.py SqlRegistry": "a method per line of the protocol",
     "registry/alerts.py SqlAlertLedger": "a method per line of the protocol, and a statement for each",
-    "serving/process/protocol.py PatientProtocol": "answers the calls of the parser and of the event loop",
     "offline/base.py OfflineTable": "the protocol of offline tables",
     "offline/delta.py ViewTable": "a method per line of the protocol, and a step of a commit for each",
 }
