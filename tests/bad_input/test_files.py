@@ -84,7 +84,7 @@ def test_no_command_that_needs_the_files_runs_on_wrong_ones(live, command):
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
 def test_an_empty_repository_says_so(shop, text):
     shop.write("objects.yaml", text)
-    for command in ("validate", "plan", "apply", "materialize", "test", "status"):
+    for command in ("validate", "plan", "apply", "materialize", "test"):
         said = shop.fails(1, command)
         assert said.startswith("featurectl.yaml: error[FC203]: nothing is declared: no entity, source, feature view")
 
