@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from featurectl.core.units import DAY_US, instant_us
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.identity.facts.sources import plain_query
 from featurectl.language.definitions.source import CsvOptions, Source
@@ -16,10 +15,7 @@ from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.syntax.python_code import code_digest
 from featurectl.offline.base import Coverage
 
-_FORM: Final = ":2"  # of what featurectl makes of the rows; without one ties are ordered by another hash
-_TIED_COPIES: Final = ":3"  # where a `tiebreak` chooses among copies of an event, which their hash did before
-
-_LOCAL_DAYS: Final = "d"  # where dates are clocks of a time zone, which were their midnight UTC before
+_FORM: Final = ":4"  # of what featurectl makes of the rows: it changes when they do
 
 
 def input_marks(view: FeatureView) -> dict[str, str]:
@@ -38,7 +34,7 @@ def rows_mark(view: FeatureView) -> str:
 
     It is a digest of the definition, and the form in which this featurectl makes the rows.
     """
-    return _definition(view) + _form(view)
+    return _definition(view) + _FORM
 
 
 def has_other_definition(coverage: Coverage, view: FeatureView) -> bool:
@@ -47,40 +43,9 @@ def has_other_definition(coverage: Coverage, view: FeatureView) -> bool:
     return definition not in ("", _definition(view))
 
 
-def has_older_form(coverage: Coverage, view: FeatureView) -> bool:
-    """Return whether a table has rows in an older form, which those of this featurectl can't be added to."""
-    if has_other_definition(coverage, view) or coverage.rows_mark.endswith(_form(view)):
-        return False
-    is_of_days = _has_local_days(view) and coverage.rows_mark.endswith(_form(view).removesuffix(_LOCAL_DAYS))
-    return not is_of_days or _may_have_dates(coverage)
-
-
-def has_moved_days(coverage: Coverage, view: FeatureView) -> bool:
-    """Return whether a table's dates may be midnight UTC, and are to be midnight elsewhere: no row is lost by that."""
-    return _has_local_days(view) and has_older_form(coverage, view)
-
-
-def older_form(coverage: Coverage, view: FeatureView) -> str:
-    """Return why a table's rows are in an older form; empty: they are not."""
-    if not has_older_form(coverage, view):
-        return ""
-    return "an older featurectl made it" + ", to which a date was midnight UTC" * _has_local_days(view)
-
-
-def _may_have_dates(coverage: Coverage) -> bool:
-    """Return whether the newest rows of a table have a clock that shows midnight UTC, which dates were."""
-    clocks = (coverage.newest_event, coverage.watermark)
-    return any(clock is not None and instant_us(clock) % DAY_US == 0 for clock in clocks)
-
-
-def _form(view: FeatureView) -> str:
-    tied = any(source.tiebreak and source.dedup_key for source in transform_sources(view))
-    return (_TIED_COPIES if tied else _FORM) + _LOCAL_DAYS * _has_local_days(view)
-
-
-def _has_local_days(view: FeatureView) -> bool:
-    """Return whether a clock of a view may be a date in another time zone than UTC."""
-    return any(source.timezone != "UTC" and not source.static for source in transform_sources(view))
+def has_other_form(coverage: Coverage, view: FeatureView) -> bool:
+    """Return whether a table has rows in another form, which those of this featurectl can't be added to."""
+    return not has_other_definition(coverage, view) and not coverage.rows_mark.endswith(_FORM)
 
 
 def _definition(view: FeatureView) -> str:

@@ -62,7 +62,7 @@ def predict_events(reads: EventReads, model: PredictingModel, question: EventQue
     """Return what comes of events by the versions of a model that answer their entities.
 
     Raises:
-        StoreError: the store can't be read. DataError: FC511, FC527, FC549, FC550, a view is not online.
+        StoreError: the store can't be read. DataError: FC511, FC527, FC550, a view is not online.
     """
     assert model.model is not None, "no version to predict by"
     found = PredictedEvents()

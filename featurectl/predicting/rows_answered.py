@@ -87,7 +87,7 @@ def ask_model(reads: EventReads, model: ServedModel, asked: AskedEvents) -> Even
     """Return what a model version says of some events.
 
     Raises:
-        StoreError: the store can't be read. DataError: FC511, FC527, FC549, FC550, a view is not online.
+        StoreError: the store can't be read. DataError: FC511, FC527, FC550, a view is not online.
     """
     question = _Question(reads, model, asked)
     question.ask(range(asked.count))

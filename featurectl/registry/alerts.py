@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from featurectl.core.documents import of_fields
 from featurectl.core.units import format_iso, parse_instant
@@ -135,9 +135,9 @@ class SqlAlertLedger:
         return read_clock(connection)
 
     def _read(self, table: Table, order: Sequence[Any], *where: Any) -> list[Mapping[str, Any]]:
-        """Return rows; none in a registry that is older than the table, for reading upgrades no schema."""
+        """Return rows; none where there is no registry yet."""
         with self._database.reading() as connection:
-            if connection is None or not inspect(connection).has_table(table.name):
+            if connection is None:
                 return []
             return self._rows(connection, table, order, *where)
 
@@ -158,7 +158,7 @@ class SqlAlertLedger:
         """Return whether there is such a message; it waits for no writer."""
         asked = select(_DELIVERIES.c.id).where(*self._own(_DELIVERIES), *where).limit(1)
         with self._database.reading() as connection:
-            if connection is None or not inspect(connection).has_table(_DELIVERIES.name):
+            if connection is None:
                 return False
             return connection.execute(asked).first() is not None
 

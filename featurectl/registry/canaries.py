@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
@@ -61,10 +61,8 @@ def end_canary(connection: Connection, project: str, decided: CanaryRun) -> bool
 
 
 def load_canaries(connection: Connection, project: str) -> tuple[CanaryRun, ...]:
-    """Return a project's canaries; none in a registry that is older than the table, for reading upgrades no schema."""
+    """Return a project's canaries."""
     table = tables.canaries
-    if not inspect(connection).has_table(table.name):
-        return ()
     query = select(table.c.document).where(table.c.project == project).order_by(*table.primary_key.columns)
     return tuple(load_canary(document) for document in connection.execute(query).scalars())
 

@@ -22,7 +22,7 @@ from featurectl.core.errors import BusyStoreError, FeaturectlError, StoreError, 
 from featurectl.core.postgres import connect_limited
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.registry import tables
-from featurectl.registry.steps import HEAD, KNOWN
+from featurectl.registry.steps import DEVELOPMENT, HEAD, KNOWN
 from featurectl.registry.waiting import OTHERS, Patience, backend_of, file_holder, said_after, session_holders
 
 CONNECT_LIMIT_S: Final = 5
@@ -147,6 +147,12 @@ class Database:
         if not inspect(connection).has_table("alembic_version"):
             return None
         revision = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+        if revision in DEVELOPMENT:
+            raise StoreError(
+                f"registry {self._name} was written by a development version of featurectl, which no version reads",
+                code="FC604",
+                hint="name another database in featurectl.yaml, or move this one away; then: featurectl apply",
+            )
         if revision is not None and revision not in KNOWN:
             raise StoreError(
                 f"registry {self._name} was made by a newer featurectl (schema {revision}, this one knows {HEAD})",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from featurectl.core.erasures import SECRET_BYTES, Erasures, Tombstone
 from featurectl.core.errors import TryAgainError
@@ -26,9 +26,7 @@ def make_secret(connection: Connection, project: str) -> bytes:
 
 
 def known_secret(connection: Connection, project: str) -> bytes:
-    """Return the secret of a project's hashes, empty where there is none, or a registry is older than the table."""
-    if not inspect(connection).has_table(tables.erasure_secrets.name):
-        return b""
+    """Return the secret of a project's hashes, empty where there is none."""
     query = select(tables.erasure_secrets.c.secret).where(tables.erasure_secrets.c.project == project)
     return bytes.fromhex(connection.execute(query).scalar() or "")
 
@@ -53,9 +51,7 @@ def insert_tombstones(
 
 
 def newest_tombstone(connection: Connection, project: str) -> int:
-    """Return the number of the newest tombstone of a project, 0 where it has none, or no table of them."""
-    if not inspect(connection).has_table(tables.erasures.name):
-        return 0
+    """Return the number of the newest tombstone of a project, 0 where it has none."""
     table = tables.erasures.c
     return connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
 
@@ -78,9 +74,7 @@ def mark_done(connection: Connection, project: str, numbers: Iterable[int], at: 
 
 
 def load_erasures(connection: Connection, project: str) -> Erasures:
-    """Return what was erased of a project; nothing in a registry that is older than the tables."""
-    if not inspect(connection).has_table(tables.erasures.name):
-        return Erasures()
+    """Return what was erased of a project."""
     query = select(tables.erasures).where(tables.erasures.c.project == project).order_by(tables.erasures.c.number)
     found = tuple(load_tombstone(row) for row in map(dict[str, object], connection.execute(query).mappings()))
     return Erasures(secret=known_secret(connection, project), tombstones=found) if found else Erasures()

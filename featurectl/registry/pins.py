@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, inspect, select
+from sqlalchemy import Connection, delete, select
 
 from featurectl.registry import tables
 from featurectl.registry.base import Pin
@@ -19,10 +19,8 @@ def insert_pins(connection: Connection, project: str, pins: Sequence[Pin]) -> No
 
 
 def load_pins(connection: Connection, project: str) -> tuple[Pin, ...]:
-    """Return a project's pins; none in a registry that is older than the table, for reading upgrades no schema."""
+    """Return a project's pins."""
     table = tables.pins
-    if not inspect(connection).has_table(table.name):
-        return ()
     query = select(table).where(table.c.project == project).order_by(*table.primary_key.columns)
     return tuple(
         Pin(view=row["view"], version=row["version"], table_version=row["table_version"], holder=row["holder"])

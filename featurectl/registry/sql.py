@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from featurectl.core.erasures import Tombstone
 from featurectl.core.errors import FeaturectlError, StoreError
@@ -254,9 +254,7 @@ class SqlRegistry:
             if connection is None:
                 return ()
             table = tables.history
-            there = {column["name"] for column in inspect(connection).get_columns(table.name)}
-            known = [column for column in table.columns if column.name in there]  # reading upgrades no schema
-            query = select(*known).where(table.c.project == project).order_by(table.c.serial.desc())
+            query = select(table).where(table.c.project == project).order_by(table.c.serial.desc())
             return tuple(load_history(dict(row)) for row in connection.execute(query).mappings())
 
     def read_last_apply(self, project: str) -> HistoryEntry | None:

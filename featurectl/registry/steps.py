@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-KNOWN: Final = (
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-)  # the steps in migrations/versions, oldest first; a test compares them
+KNOWN: Final = ("1",)  # the steps in migrations/versions, oldest first; a test compares them
 HEAD: Final = KNOWN[-1]
+DEVELOPMENT: Final = frozenset(f"{step:04}" for step in range(1, 8))  # of versions that were never released

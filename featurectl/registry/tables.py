@@ -77,7 +77,7 @@ history = Table(
     Column("commit_id", Text, nullable=False),
     Column("command", Text, nullable=False),
     Column("summary", Text, nullable=False),
-    Column("plan", Text, nullable=False, server_default=""),
+    Column("plan", Text, nullable=False),
 )
 
 # One row a held lock; anybody may take it once `expires_at` has passed.
@@ -87,7 +87,7 @@ locks = Table(
     Column("project", Text, primary_key=True),
     Column("token", Text, nullable=False),
     Column("holder", Text, nullable=False),
-    Column("since", Text, nullable=False, server_default=""),
+    Column("since", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
 )
 
@@ -169,5 +169,5 @@ erasures = Table(
     Column("digest", Text, nullable=False),
     Column("quick", Text, nullable=False),
     Column("at", Text, nullable=False),
-    Column("done_at", Text, nullable=False, server_default=""),
+    Column("done_at", Text, nullable=False),
 )

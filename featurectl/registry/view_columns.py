@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy import Connection, delete, insert, select
 
 from featurectl.registry import tables
 from featurectl.registry.base import SeenColumns
@@ -23,9 +23,7 @@ def replace_view_columns(connection: Connection, project: str, seen: SeenColumns
 
 
 def select_view_columns(connection: Connection, project: str) -> Mapping[tuple[str, int], Mapping[str, str]]:
-    """Return the columns by view and version; none in a registry that is older than the table."""
+    """Return the columns by view and version."""
     table = tables.view_columns
-    if not inspect(connection).has_table(table.name):
-        return {}
     query = select(table).where(table.c.project == project).order_by(*table.primary_key.columns)
     return load_view_columns(dict(row) for row in connection.execute(query).mappings())

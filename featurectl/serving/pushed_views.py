@@ -11,7 +11,7 @@ from featurectl.online.client.push_cache import Pushes, far_ahead, hint_when_ahe
 from featurectl.online.client.pushed_versions import hint_to_push
 
 # A view was never pushed, as of later, or without what reading needs; no worker keeps it online.
-NOT_SERVED: Final = ("FC511", "FC527", "FC549", "FC550")
+NOT_SERVED: Final = ("FC511", "FC527", "FC550")
 
 
 def check_pushed(pushes: Pushes, reader: FeatureReader, latest: datetime | None) -> None:

@@ -56,10 +56,6 @@ async def check_ready(context: ServerContext) -> Readiness:
     problems += [message for field, message in ahead.items() if field in read]
     warnings += [message for field, message in ahead.items() if field not in read]
     warnings += served.catalog.waiting(begun=status.begun)
-    warnings += [
-        f"view {field} was pushed by an older version of featurectl: featurectl push {field.partition('@')[0]}"
-        for field in served.catalog.outdated()
-    ]
     return Readiness(problems=problems, warnings=warnings)
 
 

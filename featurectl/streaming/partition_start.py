@@ -196,7 +196,7 @@ class PartitionStart:
     def _gap(self, state: RegisterState, logged: LogState) -> StampGap | None:
         """Return between which instants stamps were lost since the store was met; None: none were."""
         before = self._run or logged.run  # who was given the stamps may be gone, too
-        if before in ("", state.run) or state.run.startswith(f"{before}:"):  # as older versions wrote it of Redis
+        if before in ("", state.run):
             return None
         # Others may have been given greater stamps than this worker: none is greater than the clock by much.
         after = max(state.left, logged.asof_us or 0)

@@ -1,7 +1,6 @@
 """What a table was made by is told from what its rows and columns mean, not from how it is written."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +9,7 @@ from featurectl.language.definitions.source import CsvOptions
 from featurectl.language.definitions.stream import Stream
 from featurectl.language.definitions.view import Transform
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import has_older_form, has_other_definition, rows_mark
+from featurectl.offline.inputs import has_other_definition, has_other_form, rows_mark
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, with_feature, with_source
 
 MADE = Coverage(rows_mark=rows_mark(DELAYS))
@@ -36,7 +35,7 @@ CHANGED = {
 @pytest.mark.parametrize("view", CHANGED.values(), ids=CHANGED)
 def test_a_view_with_other_rows_did_not_make_the_table(view):
     assert has_other_definition(MADE, view)
-    assert not has_older_form(MADE, view)
+    assert not has_other_form(MADE, view)
 
 
 def test_a_table_of_a_stream_is_of_its_stamps_and_of_its_history():
@@ -52,22 +51,11 @@ def test_a_table_of_a_stream_is_of_its_stamps_and_of_its_history():
     assert not has_other_definition(made, moved)
 
 
-def test_a_table_of_an_older_form_can_be_read_and_is_told():
-    for mark in ("", MADE.rows_mark.partition(":")[0]):
-        older = Coverage(rows_mark=mark)
-        assert (has_older_form(older, DELAYS), has_other_definition(older, DELAYS)) == (True, False)
-    assert not has_older_form(MADE, DELAYS)
-
-
-def test_a_table_of_dates_in_another_zone_than_utc_is_of_an_older_form():
-    """They were midnight UTC, as the newest rows show."""
-    local = with_source(DELAYS, timezone="America/New_York")
-    day, noon = datetime(2026, 1, 6, tzinfo=UTC), datetime(2026, 1, 6, 12, tzinfo=UTC)
-    for event, known in ((day, noon), (noon, day), (noon, noon), (None, None)):
-        before = Coverage(rows_mark=rows_mark(local).removesuffix("d"), newest_event=event, watermark=known)
-        assert has_older_form(before, local) == (day in (event, known))
-        assert not has_other_definition(before, local)
-    assert not has_older_form(Coverage(rows_mark=rows_mark(local)), local)
+def test_a_table_of_another_form_can_be_read_and_is_told():
+    for mark in ("", MADE.rows_mark.partition(":")[0], MADE.rows_mark + "9"):
+        other = Coverage(rows_mark=mark)
+        assert (has_other_form(other, DELAYS), has_other_definition(other, DELAYS)) == (True, False)
+    assert not has_other_form(MADE, DELAYS)
 
 
 def test_what_does_not_change_the_rows_leaves_the_table(subtests):

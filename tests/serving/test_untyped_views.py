@@ -5,7 +5,6 @@ Nothing but the registry, the online store and the files of models is read by a 
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -15,7 +14,6 @@ import pytest
 import featurectl
 from featurectl.offline.delta import DeltaStore
 from tests.serving.clicks import run
-from tests.serving.trial import wait_until
 
 FILES = {
     "featurectl.yaml": """
@@ -88,38 +86,6 @@ def test_a_server_reads_no_offline_table(shop, opened):
 def test_applications_read_no_offline_table(shop):
     with featurectl.open_client(shop) as client:
         assert client.get(["spend:*"], {"user": [1, 2]}).values() == VALUES
-
-
-def forget_columns(root):
-    """Leave a push record as a version of before there were columns wrote it."""
-    with closing(sqlite3.connect(root / "on.db")) as store:
-        (record,) = store.execute("select push_record from views").fetchone()
-        fields = json.loads(record[7:])
-        assert sorted(fields.pop("columns")) == ["amount", "at", "city", "user"]
-        store.execute("update views set push_record = ?", (record[:7] + json.dumps(fields).encode(),))
-        store.commit()
-
-
-def test_a_store_of_an_older_version_is_served_and_said_to_need_a_push(shop, opened):
-    forget_columns(shop)
-    client = opened(shop, reload_s=0.05, timeout_s=20.0)
-    assert answered(client) == VALUES
-    told = ["view spend@1 was pushed by an older version of featurectl: featurectl push spend"]
-    assert client.get("/ready").json() == {"status": "ready", "problems": [], "warnings": told, "serial": 1}
-    run(shop, "push")
-    wait_until(lambda: client.get("/ready").json()["warnings"] == [])
-    assert answered(client) == VALUES
-
-
-def test_without_such_a_stores_offline_table_only_its_view_is_refused(shop, opened, capsys):
-    forget_columns(shop)
-    shutil.rmtree(shop / "off")
-    client = opened(shop, timeout_s=20.0)
-    answer = client.post("/v1/features", json=ASKED)
-    assert (answer.status_code, answer.json()["code"]) == (503, "FC549")
-    assert answer.json()["hint"] == "featurectl push spend"
-    assert client.get("/ready").status_code == 200
-    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_an_unpushed_view_of_unknown_types_is_refused_with_what_to_do(shop, opened):

@@ -382,11 +382,6 @@ CODES: Final[Mapping[str, Code]] = {
         "a key or request column is too long",
         "A server takes texts of at most 4,096 characters as keys and request columns: nothing longer is in a store.",
     ),
-    "FC549": Code(
-        "the types of a view are not known where it is served",
-        "Its definition does not say them all, and an older version of featurectl pushed it, without them; the offline "
-        "table, which knows them, can't be read from there. `featurectl push` keeps them with the rows now.",
-    ),
     "FC520": Code(
         "a training set can't be made again",
         "A manifest, and a model version, pins versions of views and tables, the spine and the definition of its "

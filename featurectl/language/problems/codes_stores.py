@@ -47,9 +47,10 @@ STORES: Final[Mapping[str, Code]] = {
         "a table is gone: put it back, or `featurectl materialize --full VIEW@1` makes the table of that version anew.",
     ),
     "FC604": Code(
-        "the registry was made by a newer version",
-        "A newer featurectl has changed the registry's tables in a way that this one can't read. Install the version "
-        "that the others use.",
+        "the registry was made by another version",
+        "A newer featurectl has changed the registry's tables in a way that this one can't read: install the version "
+        "that the others use. Or a version from before the first release has made the registry, which no release "
+        "reads: begin again in another database with `featurectl apply` and `featurectl materialize`.",
     ),
     "FC605": Code(
         "a source's database can't be reached",

@@ -42,7 +42,6 @@ class ObjectShape(BaseModel):
     what: ClassVar[str] = "object"
     rules: ClassVar[tuple[KeyRule, ...]] = ()
     other_words: ClassVar[Mapping[str, str]] = {}  # keys that other tools, or other objects, have, and what is meant
-    gone_keys: ClassVar[Mapping[str, str]] = {}  # keys of earlier versions, and what is written in their place
     later_rules: ClassVar[tuple[KeyRule, ...]] = ()  # for editors; reading reports them later, with codes of their own
     _fields: Fields = PrivateAttr()
 
@@ -118,11 +117,9 @@ def _report_unknown_key(cls: type[ObjectShape], fields: Fields, key: str, report
         "FC102",
         f'unknown key "{key}" in {cls.called(fields)}',
         fields.keys[key].place,
-        suggestion="" if key in cls.gone_keys else suggestion,
-        note=cls.gone_keys.get(key) or f"keys: {', '.join(cls.known_keys())}",
+        suggestion=suggestion,
+        note=f"keys: {', '.join(cls.known_keys())}",
     )
-    if key in cls.gone_keys:
-        return ""
     return next((k for k in known if f'"{k}"' in suggestion), "")
 
 

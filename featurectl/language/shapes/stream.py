@@ -88,19 +88,12 @@ class AvroSchema:
         return {"if": is_avro, "then": {"required": ["schema"]}, "else": others}
 
 
-_PLACE: Final = 'here stands stream: {topic: NAME}; where topics are is said by an environment: streams: "URL"'
-
-
 class StreamShape(ObjectShape):
     """A topic of events. The `streams` of an environment say where topics are."""
 
     what: ClassVar[str] = "stream"
     rules: ClassVar[tuple[KeyRule, ...]] = (AvroSchema(),)
     other_words: ClassVar[Mapping[str, str]] = {"stream": "topic", "name": "topic", "partition_by": "key"}
-    gone_keys: ClassVar[Mapping[str, str]] = {
-        "kafka": _PLACE.replace("URL", "kafka://HOST:9092"),
-        "redis": _PLACE.replace("URL", "redis://HOST:6379/0"),
-    }
     topic: Topic = Field(description="The topic's name, the same in every environment.", examples=["swipes"])
     format: EventFormatWord | None = Field(
         None, description="How an event is written: json (an object; the default), or avro."

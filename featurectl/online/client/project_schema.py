@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from featurectl.core.dtypes import UNKNOWN
-from featurectl.core.errors import DataError, FeaturectlError, UsageError
+from featurectl.core.errors import DataError, UsageError
 from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
@@ -22,7 +22,6 @@ from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
 from featurectl.online.client.pushed_versions import (
     Pushed,
-    VersionKey,
     is_pushed_as_current,
     never_pushed,
     served_version,
@@ -41,22 +40,14 @@ _READERS: Final = 500
 class ProjectSchema:
     """A project as it is registered, for readers.
 
-    `pushed` are the last pushes that were looked up. `columns` are those of the sources of view versions that were
-    pushed by a version of featurectl that did not keep them, or why they are not known. What is looked up is kept:
-    make a new catalog when the registry or what is pushed has changed.
+    `pushed` are the last pushes that were looked up. What is looked up is kept: make a new schema when the registry or
+    what is pushed has changed.
     """
 
-    def __init__(
-        self,
-        state: State,
-        env: str,
-        pushed: Pushed | None = None,
-        columns: Mapping[VersionKey, Columns | FeaturectlError] | None = None,
-    ) -> None:
+    def __init__(self, state: State, env: str, pushed: Pushed | None = None) -> None:
         self.state = state
         self.env = env
         self.pushed: Pushed = {} if pushed is None else pushed
-        self.columns = columns or {}
         self._views: dict[tuple[str, int], ReadView] = {}
         self._readers: dict[tuple[str, ...], FeatureReader] = {}
 
@@ -65,7 +56,7 @@ class ProjectSchema:
 
         Raises:
             UsageError: no such view or version is registered, or it is offline only.
-            DataError: FC511, FC549: nothing says what types its values have.
+            DataError: FC511: nothing says what types its values have.
             BrokenRecordError: the record that would say so is none.
         """
         registered = served_version(self.state, name, self.pushed) if version is None else None
@@ -108,10 +99,6 @@ class ProjectSchema:
             why = never if record is None else "was not pushed since it is current again"
             lines.append(f"{label} is applied but {why}{other}")
         return sorted(lines)
-
-    def outdated(self) -> list[str]:
-        """Return the view versions whose types are looked up in the offline store, as their push did not keep them."""
-        return sorted(f"{name}@{version}" for name, version in self.columns)
 
     def known_reader(self, features: Sequence[str]) -> FeatureReader | None:
         """Return the reader of a list of features that was asked for before."""
@@ -164,23 +151,16 @@ class ProjectSchema:
         """Return the columns of a view version's source with their types.
 
         Raises:
-            DataError: FC511, it was never pushed; FC549, its push did not keep them.
+            DataError: FC511, it was never pushed.
             BrokenRecordError: the record of its push is none.
         """
         place = (registered.name, registered.version)
-        label = f"view {registered.name}@{registered.version}"
-        hint = f"featurectl push {registered.name}"
         record = self.pushed.get(place)
-        if record is None:
-            raise never_pushed(self.state, *place)
         if isinstance(record, BrokenRecordError):
             raise BrokenRecordError(f"{registered.name}@{registered.version}")
-        known = record.columns or self.columns.get(place)
-        if known is None or isinstance(known, FeaturectlError):
-            behind = f": {known.message}" if known else ""
-            message = f"{label} was pushed by an older version of featurectl, without the types of its columns{behind}"
-            raise DataError(message, code="FC549", hint=hint)
-        return known
+        if record is None or not record.columns:
+            raise never_pushed(self.state, *place)
+        return record.columns
 
     def _inputs(self, views: Mapping[str, ReadView], chosen: Sequence[FeatureChoice]) -> list[FeatureInput]:
         """Return the features of some views.

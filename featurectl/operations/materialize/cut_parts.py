@@ -17,7 +17,6 @@ from featurectl.core.units import counted, format_iso
 from featurectl.engines.base import BucketedRows, Prepared
 from featurectl.engines.spans import PartRows
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import has_moved_days
 from featurectl.operations.materialize.lost_rows import (
     LostRows,
     check_not_emptied,
@@ -165,8 +164,6 @@ def check_nothing_lost(run: MaterializeRun, before: Coverage, prepared: Prepared
     """
     assert covered.now is not None
     chosen = of_table(covered.since, covered.now)
-    if has_moved_days(before, run.view) and prepared.rows.height >= run.table.statistics().rows:
-        return
     check_rows_there(run, prepared.begins, chosen, why)
     check_not_emptied(run, prepared.rows.height, chosen, why)
     check_parts_there(run, cut_parts(before, covered.part_rows), prepared.rows, chosen, why)

@@ -12,7 +12,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_iso
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import has_older_form, has_other_definition
+from featurectl.offline.inputs import has_other_definition, has_other_form
 from featurectl.operations.materialize.lost_rows import (
     check_files_there,
     check_range_there,
@@ -203,8 +203,8 @@ def _reason(reason: str, run: MaterializeRun, coverage: Coverage | None, *, full
         return "--full"
     if has_other_definition(coverage, run.view):
         return "its table was made by another definition"
-    if has_older_form(coverage, run.view):
-        return "its table was made by an older featurectl"
+    if has_other_form(coverage, run.view):
+        return "its table was made by another version of featurectl"
     if action == "rebuild" and reason == "first read":
         return "a column of it is new, or means something else"
     return reason or "new rows"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
-from featurectl.offline.inputs import has_other_definition, lacking_inputs, older_form
+from featurectl.offline.inputs import has_other_definition, has_other_form, lacking_inputs
 from featurectl.operations.materialize.lost_rows import check_files_there
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.sources.base import Increment, SourcePart
@@ -81,7 +81,7 @@ def why_anew(run: MaterializeRun, coverage: Coverage | None) -> str:
         return ""
     if lacking_inputs(coverage, run.view):
         return "a column of it is new"
-    return older_form(coverage, run.view)
+    return "another version of featurectl made it" if has_other_form(coverage, run.view) else ""
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import StoreError
 from featurectl.monitor.canary.lifecycle import judge_now, keeps_log, open_log, running_canaries
+from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.pushed_versions import Pushed
 from featurectl.registry.state import State
 from featurectl.serving.project.canary import find_canaries
 from featurectl.serving.project.served_project import ServedProject, build_served
-from featurectl.workspace.online_schema import online_schema
 from featurectl.workspace.pickles import pickle_policy
 from featurectl.workspace.workspace import Workspace
 
@@ -56,7 +56,7 @@ class WorkspaceSource:
         """
         workspace = self._workspace
         policy = pickle_policy(workspace, state, by_flag=self._allow_pickle)
-        catalog = online_schema(workspace, state, pushed)
+        catalog = ProjectSchema(state, workspace.environment.name, pushed)
         served = build_served(catalog, workspace.offline_location(), policy, before, only)
         if keeps_log(workspace.environment):
             served.canaries = find_canaries(state, served.models, workspace.environment.name)
