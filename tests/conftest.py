@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis.core
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # of ONNX Runtime, which tests/warm.py loads by itself
 os.environ.pop("COLUMNS", None)  # workers of pytest have one: what is not about widths is read as in a pipe
 os.unsetenv("COLUMNS")  # readline sets it for programs that are started, beside Python's own list of variables
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs ignore it, and hand that down
 settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=30)  # a busy machine is no failure
 settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
 settings.load_profile("fresh" if IS_FRESH else "fixed")
