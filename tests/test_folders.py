@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "featurectl"
 
-OF_NO_ROOM = {"bad_input", "benchmarks", "corpus", "docs", "end_to_end", "older", "servers"}
+OF_NO_ROOM = {"bad_input", "benchmarks", "corpus", "docs", "end_to_end", "servers"}
 OF_THE_HOUSE = {"test_contributing", "test_folders", "test_glossary", "test_layers", "test_samples", "test_stress"}
 
 
