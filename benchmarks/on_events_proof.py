@@ -233,7 +233,7 @@ def prove(root: Path, streams: str, events: int, seconds: float) -> Proof:
 
 def _logged_events(root: Path) -> pl.DataFrame:
     """Return the events that the log has, by the id of their prediction; what was no event has no time."""
-    with open_workspace(root, None, None, "project file") as workspace:
+    with open_workspace(root, None, None, "unread") as workspace:
         log = workspace.event_log(workspace.repo.sources["swipes"])
         names = ["card", "shop", "at", "_available_at", "_partition", "_offset"]
         rows = pl.concat(frame.select(names) for frame in log.read_rows(log.open(), names)).drop_nulls("at")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.core.frames import timestamps
 from tests.bad_input.shop import write_shop
 
 NOTE = "note: source orders: ordered_at has no time zone; read as UTC (`timezone:` says otherwise)\n"
@@ -102,40 +99,6 @@ def cut_to_dates(root):
     place = header.split(",").index("ordered_at")
     cut = [[value[:10] if i == place else value for i, value in enumerate(row.split(","))] for row in rows]
     path.write_text("\n".join([header, *map(",".join, cut)]) + "\n")
-
-
-def event_of_a(capsys):
-    capsys.readouterr()
-    assert main(["get", "last_order", "customer=a", "-o", "json"]) == 0
-    return json.loads(capsys.readouterr().out)["result"]["event_time"][10:]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("zone", "midnight"),
-    [("America/Los_Angeles", "T08:00:00Z"), pytest.param("Asia/Tokyo", "T15:00:00Z", marks=pytest.mark.long)],
-)
-def test_dates_that_were_midnight_utc_are_moved_by_the_next_run(tmp_path, monkeypatch, capsys, zone, midnight):
-    root = write_naive(tmp_path / "shop")
-    monkeypatch.chdir(root)
-    declare(root, zone)
-    cut_to_dates(root)
-    said(capsys, "apply", "--auto-approve")
-    with monkeypatch.context() as older:
-        older.setattr("featurectl.offline.inputs._LOCAL_DAYS", "")
-        older.setattr(timestamps, "localize", lambda naive, _: naive.dt.replace_time_zone("UTC"))
-        said(capsys, "materialize")
-        assert event_of_a(capsys) == "T00:00:00Z"
-    assert "made by an older featurectl" in run_out(capsys, "materialize", "--dry-run")
-    said(capsys, "materialize")
-    assert event_of_a(capsys) == midnight
-    assert "nothing" in run_out(capsys, "materialize")
-
-
-def run_out(capsys, *words):
-    capsys.readouterr()
-    assert main([*words]) == 0
-    return capsys.readouterr().out
 
 
 def test_the_first_run_notes_once_that_event_times_are_dates(shop, capsys):

@@ -132,7 +132,7 @@ def unpack_head(data: bytes, layout: ListLayout) -> Head:
 
 def _unpacked(parts: list[Any], layout: ListLayout) -> Head:
     asof_us, since_us, known, frontier, count, event_us, available_us, repeats, names, columns, *folded = parts
-    if {*map(type, (asof_us, since_us, count, folded[0]))} != {int}:
+    if {*map(type, (asof_us, since_us, count, folded[0], *frontier))} != {int}:
         raise broken_list("a head has other parts than its layout")
     newest = None if known is None else (int(known[0]), int(known[1]))
     dtypes = layout.inputs.values()
