@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from featurectl.api.base import ProjectBase, length_of
 from featurectl.api.pages import AlertCheckPage, NotifierTrialPage, SilencePage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.monitor.alerts.check_alerts import check_alerts
 from featurectl.monitor.alerts.silences import SilenceRequest, begin_silence, end_silence, list_silences

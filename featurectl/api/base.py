@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from featurectl.api.frames import FrameKind
 from featurectl.api.progress import open_progress
 from featurectl.api.wording import SpeaksPython
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import missing_day, parse_duration, parse_instant

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from featurectl.api.base import ProjectBase, length_of
 from featurectl.api.pages import CanaryPage, CanaryStartPage, EndedCanaryPage, as_page
-from featurectl.core.dataclass import dataclass
 from featurectl.monitor.canary.lifecycle import CanaryEvaluation, end_running, evaluate_last
 from featurectl.monitor.canary.start_gated import parse_start, start_gated
 from featurectl.monitor.canary.wait import CanaryWait

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurectl.api.base import ProjectBase
 from featurectl.api.canaries import ProjectCanaries
 from featurectl.api.pages import CopyPage, DiffPage, PromotionPage, RetirementPage, RollbackPage, VersionPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.core.dataclass import dataclass
 from featurectl.operations.models.diff import diff_versions
 from featurectl.operations.models.export_version import export_version
 from featurectl.operations.models.import_model import ImportRequest, import_version

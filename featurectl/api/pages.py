@@ -5,14 +5,13 @@ Each class is the result of an operation with a page; a notebook draws the page 
 
 from __future__ import annotations
 
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from featurectl.api.wording import SpeaksPython
 from featurectl.catalog.detail import ObjectDetail
 from featurectl.catalog.lineage import LineageGraph
 from featurectl.catalog.statistics import FeatureStatistics
-from featurectl.core.dataclass import dataclass
 from featurectl.erasure.erase import ErasureReport
 from featurectl.models.input_warnings import InputWarning
 from featurectl.monitor.alerts.check_alerts import is_alarming

@@ -6,11 +6,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
 

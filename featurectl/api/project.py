@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from inspect import isfunction
@@ -25,7 +26,6 @@ from featurectl.api.tidying import TidyingMethods
 from featurectl.api.values import ValueMethods
 from featurectl.api.watching import WatchingMethods
 from featurectl.api.wording import PythonWords, SpeaksPython, speak_python, speaking_python
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import ProblemsError
 from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root

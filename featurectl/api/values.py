@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, cast, overload
 
@@ -10,7 +11,6 @@ import polars as pl
 
 from featurectl.api.base import ProjectBase
 from featurectl.api.frames import AnyFrame, FrameT, is_several, kind_of_frame, like, mapped_rows, to_kind, to_polars
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype

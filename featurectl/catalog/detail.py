@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,6 @@ from featurectl.catalog.lineage import WITHOUT_LINEAGE, LineageGraph, lineage_of
 from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, at_version, find_named, read_objects
 from featurectl.catalog.statistics import FeatureStatistics, read_statistics
 from featurectl.catalog.summaries import ObjectSummary, summarize
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.language.renaming import old_name_warning
 from featurectl.registry.lineage import bound_versions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,6 @@ from featurectl.catalog.objects import (
     read_objects,
 )
 from featurectl.catalog.uses import DirectUses
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.lineage import Ref

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, REGISTERED_AS, AppliedObjects, CatalogKind, read_objects
 from featurectl.catalog.summaries import ObjectSummary, summarize
-from featurectl.core.dataclass import dataclass
 from featurectl.identity.lineage import Ref
 from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.about import NOTHING_SAID, About

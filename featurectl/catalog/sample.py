@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from featurectl.catalog.statistics import ColumnOrigin, FeatureStatistics, describe_column
-from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import counted
 from featurectl.engines.all_engines import open_engine

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.catalog.objects import CATALOG_KINDS, CatalogKind, read_objects
 from featurectl.catalog.summaries import ObjectSummary, summarize
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:

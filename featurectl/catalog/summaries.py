@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, AppliedObjects, CatalogKind
@@ -18,7 +19,6 @@ from featurectl.catalog.words import (
     source_words,
     view_words,
 )
-from featurectl.core.dataclass import dataclass
 from featurectl.identity.lineage import Ref
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.renaming import named_features

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from featurectl.catalog.objects import AppliedObjects
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.lineage import Ref
 from featurectl.language.definitions.model import FeatureInput

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, get_args, get_type_hints
 
@@ -19,7 +19,6 @@ import typer
 from featurectl.cli.all_examples import EXAMPLES
 from featurectl.cli.shared.call import Call, Invocation, Outcome, Output
 from featurectl.cli.shared.progress import open_progress
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 COLORS = ("auto", "always", "never")

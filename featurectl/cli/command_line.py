@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from featurectl.cli.all_commands import COMMANDS, VERSION
-from featurectl.core.dataclass import dataclass
 
 WITH_VALUE: Final = ("-C", "--repo", "--env", "-o", "--output", "--color")  # of the options that every command has
 FLAGS: Final = ("-q", "--quiet", "-v", "--verbose", "--debug")

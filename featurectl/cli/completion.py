@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.catalog.objects import AppliedObjects, CatalogKind

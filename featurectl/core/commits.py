@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 _TEXT: Final = re.compile(r"(.*?)-dirty-([0-9]{1,9})", re.DOTALL)
 _SHOWN: Final = 7  # characters of a hash that people read; older registries hold no more

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 KeyPart = str | int | bool | date
 SECRET_BYTES: Final = 32

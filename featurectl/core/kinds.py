@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
-
-from featurectl.core.dataclass import dataclass
 
 ObjectKind = Literal[
     "entity", "source", "feature_view", "model", "pipeline", "deployment", "alert", "notifier"

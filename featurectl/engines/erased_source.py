@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 
 

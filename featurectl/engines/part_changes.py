@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.spans import NOTHING_READ, PartRows, SpanRows, Spans, as_instant
 
 _NONE = SpanRows()

@@ -7,14 +7,13 @@ part; where rows come to more spans than may be, they are made wider.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 MOST: Final = 32  # spans of a part

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures, KeyPart
 from featurectl.core.progress import Progress
 from featurectl.workspace.applied_workspace import AppliedWorkspace

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import SECRET_BYTES, Erasures, KeyPart, Tombstone, key_digest, key_text
 from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.core.nearest import did_you_mean

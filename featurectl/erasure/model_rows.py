@@ -8,10 +8,9 @@ version names, go whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings

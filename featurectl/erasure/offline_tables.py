@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_instant, from_us
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.language.definitions.json_form import load_view

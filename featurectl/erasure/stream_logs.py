@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Tombstone, key_text
 from featurectl.core.units import counted
 from featurectl.erasure.base import ErasureRequest, PlaceFindings

@@ -6,9 +6,9 @@ both tables and fails where an engine lacks one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US, WEEK_US
 

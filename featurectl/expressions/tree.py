@@ -7,9 +7,7 @@ Its canonical form is what fingerprints hash; its columns give lineage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
-
-from featurectl.core.dataclass import dataclass
+from dataclasses import dataclass, field
 
 Value = None | bool | int | float | str | tuple["Value", ...]
 

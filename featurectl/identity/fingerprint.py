@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.identity.facts.base import Facts
 from featurectl.identity.facts.views import feature_facts, united_facts
 from featurectl.identity.registered_kinds import Registrable, data_facts, metadata_facts

@@ -10,9 +10,9 @@ data lies, how often it is refreshed. Formatting, the order of keys and defaults
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.alerts import alert_facts, notifier_facts
 from featurectl.identity.facts.base import Facts, about_facts

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.variables import expand

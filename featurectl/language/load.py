@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.codes import Problem

@@ -11,11 +11,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import WORDS
 from featurectl.core.nearest import nearest
 from featurectl.language.problems.report import Report, TooManyProblemsError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.dataclass import dataclass
 from featurectl.core.markdown import code, paragraph, prose
 from featurectl.core.units import counted, format_bytes, format_instant
 from featurectl.identity.facts.models import VALIDATION_SELECT, label_text, model_facts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import combinations
@@ -19,7 +19,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.erasures import KeyPart, key_digest
 from featurectl.models.request_matrix import category_text

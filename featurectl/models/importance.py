@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.metrics import Task, auc, is_binary
 from featurectl.models.runtimes.base import Matrix, Runtime, Scores, gains_of
 from featurectl.models.runtimes.estimator import EstimatorRuntime

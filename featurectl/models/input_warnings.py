@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 from featurectl.models.request_matrix import CATEGORY
 from featurectl.registry.state import BoundFeature

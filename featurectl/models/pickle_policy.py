@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.models.runtimes.base import RUNS_CODE, check_code_allowed
 from featurectl.registry.state import ModelVersion, State

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.core.units import plural
 from featurectl.models.reasons import reason_of

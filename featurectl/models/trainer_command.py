@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.units import plural

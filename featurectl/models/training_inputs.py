@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes.base import Matrix, Runtime

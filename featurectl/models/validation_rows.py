@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-
-from featurectl.core.dataclass import dataclass
 
 VALIDATION_FORMAT: Final = "parquet"
 _SPINE, _INPUT, _TIME, _LABEL, _KNOWN = "spine:", "input:", "time", "label", "known"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Check
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.view import FeatureView
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
 from featurectl.core.units import counted, format_instant, instant_us, plural
 from featurectl.engines.base import TOO_LATE, Engine

@@ -12,12 +12,12 @@ import socket
 import ssl
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.secrets import hide_repeated
 from featurectl.notifiers.base import ChannelSettings, IncidentMessage, NotSentError, reason_of

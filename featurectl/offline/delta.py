@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,6 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.units import counted, plural
 from featurectl.core.variables import shown_location

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures, KeyPart
 from featurectl.engines.batches import read_batches
 from featurectl.offline.base import KeyValues

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import polars as pl
@@ -16,7 +16,6 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.core.object_store import delta_options
 from featurectl.offline.actions import files_of

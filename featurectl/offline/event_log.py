@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,6 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, StoreError

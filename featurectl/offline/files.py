@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -21,7 +22,6 @@ from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.temporary_folders import temporary_folder

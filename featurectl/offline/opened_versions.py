@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from deltalake import DeltaTable
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import delta_options
 
 _MOST: Final = 4  # versions; the log of a large table is some megabytes

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.host import HOST
 from featurectl.core.units import format_iso, parse_instant

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-
-from featurectl.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

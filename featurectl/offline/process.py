@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.host import HOST
 
 _PROC: Final = Path("/proc")

@@ -9,9 +9,9 @@ Environments that share an offline store have their own logs: each has workers o
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.variables import shown_location
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import polars as pl
@@ -13,7 +13,6 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, TryAgainError
 from featurectl.core.object_store import delta_options
 from featurectl.offline.commit import Commit, dump_commit, load_commit

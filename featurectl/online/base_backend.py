@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.base import Bound, OnlineView, RowReader, RowRemover, VersionedBy, Writing
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ store is clean of them: records of pushes and marks of lists do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 from featurectl.core.units import from_us
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord

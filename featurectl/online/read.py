@@ -7,11 +7,11 @@ An answer equals the training set's row at the instant for which it is true: the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixed_point
 from featurectl.core.units import from_us, instant_us, parse_instant
 from featurectl.expressions.row import to_closure

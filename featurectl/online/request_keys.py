@@ -7,11 +7,11 @@ the request's body, so that nobody reads either in the store. The store's clock 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_hex
 from typing import Final, Literal, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.stream_state.base import StreamSource
 
 KEPT_US: Final = 24 * 3_600 * 1_000_000

@@ -7,8 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
-from featurectl.core.deadlines import Deadlines
-
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
 QUESTIONS_A_TRIP: Final = 5_000
@@ -28,7 +26,6 @@ class SharedTrips(ABC, Generic[Question, Reply]):
         self._at_once = at_once
         self._waiting: list[_Load[Question, Reply]] = []
         self._trips: dict[asyncio.Task[None], list[_Load[Question, Reply]]] = {}
-        self._deadlines = Deadlines[asyncio.Future[Sequence[Reply]]](self._give_up)
         self._called = False
         self._closed = False
 
@@ -56,21 +53,16 @@ class SharedTrips(ABC, Generic[Question, Reply]):
         """
         if not questions:
             return []
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + self._budget_s
-        due_s = due_s if until_s is None else min(until_s, due_s)
-        if len(questions) <= QUESTIONS_A_TRIP:
-            part = self._enqueue(questions, due_s, loop)
-            try:
-                return await part
-            finally:
-                self._deadlines.remove(part)
+        due_s = asyncio.get_running_loop().time() + self._budget_s
         starts = range(0, len(questions), QUESTIONS_A_TRIP)
-        parts = [self._enqueue(questions[start : start + QUESTIONS_A_TRIP], due_s, loop) for start in starts]
+        parts = [self._enqueue(questions[start : start + QUESTIONS_A_TRIP]) for start in starts]
         try:
-            return [reply for part in parts for reply in await part]
+            async with asyncio.timeout_at(due_s if until_s is None else min(until_s, due_s)):
+                return [reply for part in parts for reply in await part]
+        except TimeoutError:
+            raise self.late() from None
         finally:
-            self._forget(parts)
+            _forget(parts)
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
@@ -83,25 +75,12 @@ class SharedTrips(ABC, Generic[Question, Reply]):
         _fail(load, self.closed())
         await self.close_connections()
 
-    def _give_up(self, part: asyncio.Future[Sequence[Reply]]) -> None:
-        if not part.done():
-            part.set_exception(self.late())
-
-    def _forget(self, parts: list[asyncio.Future[Sequence[Reply]]]) -> None:
-        """Wait no more for what is left, be it replies or errors."""
-        for part in parts:
-            self._deadlines.remove(part)
-            if not part.cancel() and not part.cancelled():
-                part.exception()
-
-    def _enqueue(
-        self, questions: Sequence[Question], due_s: float, loop: asyncio.AbstractEventLoop
-    ) -> asyncio.Future[Sequence[Reply]]:
+    def _enqueue(self, questions: Sequence[Question]) -> asyncio.Future[Sequence[Reply]]:
         if self._closed:
             raise self.closed()
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[Sequence[Reply]] = loop.create_future()
         self._waiting.append((questions, future))
-        self._deadlines.add(future, due_s)
         if not self._called:
             self._called = True
             loop.call_soon(self._depart)
@@ -142,6 +121,13 @@ class SharedTrips(ABC, Generic[Question, Reply]):
             _fail(load, error)
         else:
             _share(load, replies)
+
+
+def _forget(parts: list[asyncio.Future[Sequence[Reply]]]) -> None:
+    """Wait no more for what is left, be it replies or errors."""
+    for part in parts:
+        if not part.cancel() and not part.cancelled():
+            part.exception()
 
 
 def _share(load: list[_Load[Question, Reply]], replies: Sequence[Reply]) -> None:

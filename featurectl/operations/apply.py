@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.language.repo import Repo

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from featurectl.core.dataclass import dataclass
+from dataclasses import dataclass
+
 from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.operations.allow_file import with_allowances, write_allowances

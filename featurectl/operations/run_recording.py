@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError
 from featurectl.core.units import format_iso
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 from featurectl.language.definitions.alerts import LOGGED_METRICS

@@ -10,12 +10,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import FeaturectlError, RunningError, StoreError
 from featurectl.offline.process import Process, is_alive, this_process

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 _LIMITS: Final = (  # of the container that this may be: files of version 2, then 1
     Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.language.definitions.schedule import next_times
 from featurectl.offline.pipeline_records import PipelineRecord

@@ -7,11 +7,10 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import FeaturectlError, TryAgainError
 from featurectl.core.stop_request import StopRequest

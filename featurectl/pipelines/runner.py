@@ -6,11 +6,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import format_age, format_iso
 from featurectl.language.definitions.pipelines import PipelineStage

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
 _SIGNAL: Final = 128  # of exit codes: more are numbers of signals

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.columns import pick_all
 
 

@@ -17,11 +17,11 @@ layer but the last the middle is at most 64 rows. Which layer a row is in depend
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import CHUNK_ROWS, Bools, Ints, batches, running_total, unroll
 from featurectl.pit.inputs import InputColumns
 from featurectl.pit.keys import Groups, Probes, SortedTable

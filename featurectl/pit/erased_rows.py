@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures, text_digest
 from featurectl.pit.hashing import hash_rows
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME

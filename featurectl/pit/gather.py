@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import CHUNK_ROWS, Ints, batches, unroll
 from featurectl.pit.lanes import LaneRanges
 

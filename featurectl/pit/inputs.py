@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import Bools, Floats, Ints, Numbers
 from featurectl.pit.fold import FoldState
 from featurectl.pit.hashing import Hashes, hash_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
 from typing import Final
@@ -10,7 +11,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.pit.arrays import Bools, Ints
 from featurectl.pit.columns import pick

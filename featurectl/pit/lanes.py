@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import Bools, Ints, Numbers, running_total
 from featurectl.pit.fold import Fold, FoldState, Pyramid
 from featurectl.pit.inputs import InputColumns

@@ -9,10 +9,10 @@ level at hand is kept, so the memory is that of a few columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import Bools, Ints, running_total
 from featurectl.pit.lanes import LaneRanges
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.aggregates.first_last import last_row, numbered
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
-
-from featurectl.core.dataclass import dataclass
 
 EVENT_TIME = "event_time"
 AVAILABLE_AT = "available_at"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from featurectl.core.dataclass import dataclass
+from dataclasses import dataclass
+
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import Fingerprints, fingerprints
 from featurectl.identity.registered_kinds import Registrable, kind_of

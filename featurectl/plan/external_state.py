@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.desired import DesiredObject

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_instant, format_iso
 from featurectl.language.syntax.place import Place

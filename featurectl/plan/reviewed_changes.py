@@ -6,10 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.plan.allowed_removals import kind_and_name
 from featurectl.plan.plan import Change, Plan

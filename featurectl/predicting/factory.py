@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.streaming.predictions import OfferedBatch
 from featurectl.streaming.read_events import RejectedEvent
 from featurectl.streaming.view_records import StampedEvent

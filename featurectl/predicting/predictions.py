@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso, from_us
 from featurectl.streaming.event_keys import list_key, text_key
 from featurectl.streaming.topics.base import Record

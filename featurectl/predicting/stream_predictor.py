@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError, UsageError
 from featurectl.language.definitions.source import Source
 from featurectl.online.client.push_cache import Pushes

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import AlertSeverity
 
 AlertStatus = Literal["ok", "pending", "firing", "resolved"]

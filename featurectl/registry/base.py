@@ -6,10 +6,10 @@ import os
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Tombstone
 from featurectl.registry.alert_state import AlertLedger
 from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_iso

@@ -6,13 +6,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
-
-from featurectl.core.dataclass import dataclass
 
 _AFTER_S: Final = 1.0
 OTHERS: Final = "another process"

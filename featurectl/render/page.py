@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.render.screen import fit_text
 from featurectl.render.table import WRAPPED, NarrowForm, render_table
 from featurectl.render.visible import in_one_line, visible

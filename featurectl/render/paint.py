@@ -6,9 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, TextIO
-
-from featurectl.core.dataclass import dataclass
 
 Style = Literal["strong", "error", "warning", "note", "good"]
 # Fixed colors, not those that a theme changes: each has a contrast of 3 and more on white, black and the usual themes'

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from operator import le
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.render.screen import cut_text, screen_width, text_width, words_of, wrap_words
 from featurectl.render.visible import in_one_line
 

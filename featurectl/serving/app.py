@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.applications import Starlette
@@ -12,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from featurectl.core.dataclass import dataclass
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.keys import ApiKeys

@@ -6,10 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import Turns

@@ -16,12 +16,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.secrets import hide, variable_secrets
 
 Level = Literal["info", "warning", "error"]

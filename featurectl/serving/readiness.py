@@ -7,10 +7,9 @@ true of every server at once, and what people have to mend, are warnings here, o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.client.push_cache import pushed_ahead, pushed_later
 from featurectl.online.client.read_view import ReadView

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.serving.journal import LogFormat
 
 KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"

@@ -12,10 +12,9 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 LOAD_S: Final = 60.0  # then it answers anyway: what is not loaded is refused
 _MARK_VARIABLE: Final = "FEATURECTL_SERVE_FIRST_LOADED"

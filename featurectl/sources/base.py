@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import RowStream
 from featurectl.language.definitions.source import Source
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from featurectl.core import dtypes
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import midnights, parse_dates, parse_timestamps, spell_wall_clock
 from featurectl.core.frames.types import Nan, finite, language_dtype, polars_dtype, widen_column

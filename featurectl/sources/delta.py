@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import polars_options
 from featurectl.sources.base import Changes, Increment, SourcePart
 from featurectl.sources.delta_table import DeltaSourceTable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import ClassVar
 import polars as pl
 
 from featurectl.core import dtypes
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source

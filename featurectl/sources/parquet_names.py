@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 _MAGIC: Final = b"PAR1"
 _TAIL: Final = 8  # the length of the structure, in 4 bytes, and the magic

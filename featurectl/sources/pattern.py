@@ -6,11 +6,9 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 MOST_PARTS: Final = 64
 _MOST_LINKS: Final = 10_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import INSTANT, within_datetime
 from featurectl.sources.base import SourcePart, SourceReader
 from featurectl.sources.failures import reading

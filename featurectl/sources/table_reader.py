@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import ClassVar, Protocol
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
 from featurectl.sources.base import NONE_REQUIRED, OnNaive, RequiredColumns, SourcePart

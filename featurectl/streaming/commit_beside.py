@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError
 from featurectl.streaming.jobs_beside import Beside, BesideJob
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE
 from featurectl.core.erasures import NOTHING_ERASED, Erasures, KeyPart, key_text
 from featurectl.core.units import instant_us

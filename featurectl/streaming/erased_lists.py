@@ -7,10 +7,10 @@ A head keeps its frontier: what it had folded is not counted again when a partit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.view import FeatureView

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.clocks import select_columns
 from featurectl.language.definitions.source import Source
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP

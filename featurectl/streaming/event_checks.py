@@ -6,9 +6,9 @@ An event is rejected that fails a check of severity error, or has a key that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import decimal_parts
 from featurectl.language.definitions.source import Check, Source
 from featurectl.online.read import constant_of, number_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.stream_state.base import RegisterState, StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.retirement import state_name

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.offline.event_log import LogState, OpenedLog
 from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampGap, StampRange, StreamPartition

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
 from featurectl.online.stream_state.base import GenerationCut, ListAppend, StampRange
 from featurectl.online.stream_state.layout import AHEAD_US

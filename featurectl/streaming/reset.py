@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.offline.event_log import RETIRED_US, EventLog, LoggedPartition, LogState, OpenedLog
 from featurectl.online.stream_state.base import RegisterState, StreamSource

@@ -8,14 +8,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import write_failure
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import UsageError

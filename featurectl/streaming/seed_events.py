@@ -9,13 +9,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.engines.shuffle import Shuffle
 from featurectl.engines.spill import SpillRoom

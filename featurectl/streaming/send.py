@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.streaming.event_rows import TimedRecords
 from featurectl.streaming.topics.base import FLUSH_S, TopicWriter
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
 from featurectl.offline.erased_log import LogEraser
 from featurectl.offline.event_log import OWN_COLUMNS, EventLog, column_dtype

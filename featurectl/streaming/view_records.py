@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple, cast
 
 import msgpack
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import MOST_KEY_BYTES, STRING
 from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import Expression

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, RefusedDataError, StoreError
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.stream import RETENTION_US
 from featurectl.streaming.jobs_beside import Beside, run_at_once
 

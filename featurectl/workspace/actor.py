@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress, Silent
 from featurectl.workspace.git import Checkout, read_checkout

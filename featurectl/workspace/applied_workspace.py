@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress
 from featurectl.workspace.source_opener import SourceOpener
 from featurectl.workspace.workspace import Workspace

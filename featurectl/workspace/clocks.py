@@ -10,11 +10,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_age, format_iso

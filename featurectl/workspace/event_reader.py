@@ -6,14 +6,13 @@ What the log says is complete up to its `asof`: events that other partitions hav
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import TIMESTAMP, UNKNOWN
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.types import polars_dtype

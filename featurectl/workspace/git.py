@@ -14,12 +14,12 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from featurectl.core.commits import GitCommit
-from featurectl.core.dataclass import dataclass
 
 TIMEOUT_S: Final = 10.0  # of all that is asked of one folder
 _FULL: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

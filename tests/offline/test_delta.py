@@ -1,4 +1,4 @@
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -7,7 +7,6 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.units import from_us
 from featurectl.offline.base import Coverage, TableStatistics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,6 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import AllowFuture, Select
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.operations.materialize.materialize_views import MaterializeRequest

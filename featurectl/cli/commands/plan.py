@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import PlanOptions
 from featurectl.cli.shared.workspaces import open_with
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.language.repo import Repo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -10,7 +11,6 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import MOST_PORT
 from featurectl.cli.shared.times import seconds_of
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:

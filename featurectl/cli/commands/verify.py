@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import Since, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import moved_by
 

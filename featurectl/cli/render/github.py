@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import write_failure
 from featurectl.core.markdown import code, prose
 from featurectl.render.visible import visible

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 from xml.etree import ElementTree as ET
 
 from featurectl.cli.render.excerpt import draw_problem
-from featurectl.core.dataclass import dataclass
 from featurectl.core.version import __version__
 from featurectl.render.paint import Paint
 from featurectl.render.visible import in_one_line

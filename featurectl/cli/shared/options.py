@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.operations.plan_files import PlanChoices

@@ -8,9 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
 from featurectl.render.screen import cut_text, fit_text, screen_width

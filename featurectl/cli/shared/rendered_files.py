@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE, TIMESTAMP
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import EarlierRows, Piece
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, as_read, clocked, copy_order, sort_copies, split_repeats
 from featurectl.engines.polars.late_rows import SEEN, precedes

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial, reduce
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import EarlierRows
 from featurectl.engines.clocks import AVAILABLE, CLOCKS, EVENT, HASH, as_read, sort_copies
 from featurectl.engines.part_changes import ComparedRows, ComparedSpans, compare_rows

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import ERASED, SAME_AS_READ, TOO_LATE, CheckResult, EarlierRows, Piece, Prepared

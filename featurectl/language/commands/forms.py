@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
-
-from featurectl.core.dataclass import dataclass
 
 ValueType = Literal["text", "int", "float"]
 TABLE: Final = "table.json"

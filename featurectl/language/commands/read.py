@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.commands.forms import ArgumentForm, CommandForm, OptionForm, ValueType, command_forms
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, SCALARS, STRING, TIMESTAMP, decimal_parts
 from featurectl.core.nearest import did_you_mean
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US, counted, format_age, format_duration
 
 AlertSeverity = Literal["info", "warning", "critical"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic.config import JsonDict
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.place import Place
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 # The metrics that a gate can name, as `models.metrics` measures them: what is more of them, better or worse.
 MORE_IS_BETTER: Final = ("auc", "average_precision", "accuracy", "precision", "recall", "f1", "macro_f1", "r2")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About
 from featurectl.language.definitions.entity import Entity

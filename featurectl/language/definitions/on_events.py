@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 
 MAX_AGE_US: Final = 600_000_000  # ten minutes: how far back lists can be asked where a model does not say

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
 from featurectl.language.definitions.stream import Stream

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import SQLITE_URL
 
 EventFormat = Literal["json", "avro"]

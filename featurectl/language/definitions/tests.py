@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.syntax.place import Place

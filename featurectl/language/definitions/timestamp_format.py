@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import ISO_TIMESTAMP
 
 _WORD: Final = re.compile(r"%(?:%|[-_0]?[YCymbBhdeaAwuUWGgVjDxFvHkIlPpMSfRTXrzZcstn]|\+|\.[369]?f|[369]f|:{1,3}z|#z)")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
 from featurectl.language.definitions.entity import Entity

@@ -6,9 +6,9 @@ A number is never reused: FC0xx YAML, 1xx shape, 2xx references, 3xx semantics, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.codes_clocks import CLOCKS
 from featurectl.language.problems.codes_models import MODELS, SERVED, TRAINERS, Code
 from featurectl.language.problems.codes_run import RUN

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name, meant_aggregate
 from featurectl.language.definitions.source import NamedExpression

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import WORDS, DeclaredKind
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.language.definitions.source import Source

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Annotated, Final
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import has_variable
 from featurectl.language.problems.report import Report

@@ -7,9 +7,9 @@ Schema (draft 7, which editors know best).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields
 

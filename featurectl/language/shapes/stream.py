@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import has_variable
 from featurectl.language.definitions.stream import EVENT_FORMATS, OTHER_EVENT_FORMATS, TOPIC_SCHEMES, EventFormat

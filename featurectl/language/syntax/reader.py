@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import yaml
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.commas import join_cut_expressions
 from featurectl.language.syntax.node import Fields, File, Items, Node, ScalarNode, Span, scalar_value

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import BOOL, SCALARS, UNKNOWN, untyped_columns
 from featurectl.core.nearest import did_you_mean, nearest
 from featurectl.expressions.check import type_parsed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.conversion.graph import CannotConvertError, Forest
 from featurectl.models.conversion.probes import probe_rows
 from featurectl.models.runtimes.base import CATBOOST, FUNCTION, LIGHTGBM, XGBOOST, Matrix, Runtime, install_hint

@@ -7,12 +7,10 @@ threshold to the other side. XGBoost's are float32, and so are its sums, which b
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
-
-from featurectl.core.dataclass import dataclass
 
 MOST_SPLITS: Final = 1_000_000
 OPSET, TREE_OPSET, IR_VERSION = 21, 5, 10

@@ -6,10 +6,10 @@ import ast
 import importlib.util
 import inspect
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.nearest import did_you_mean
 from featurectl.models.estimators.look_up import module_file, module_tree
 from featurectl.models.estimators.native_params import native_params

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.conversion.graph import Link
 
 WORD: Final = 32  # leaves

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.golden_rows import Golden
 from featurectl.models.metrics import Task, measure
 from featurectl.models.runtimes.base import Classes, Matrix, Runtime, Scores

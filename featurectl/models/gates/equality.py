@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import plural
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer

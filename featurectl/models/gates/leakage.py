@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import ENOUGH_OF_A_CLASS, ENOUGH_ROWS, GateEvidence, answer, figure
 from featurectl.models.metrics import is_binary

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.gates import LESS_IS_BETTER, Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult

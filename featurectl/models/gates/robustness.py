@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.models.request_matrix import CATEGORY, RowEncoder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure
 from featurectl.registry.state import GateResult

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import ENOUGH_ROWS, GateEvidence, answer, figure, keeps

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.all_model_formats import MODEL_FORMATS

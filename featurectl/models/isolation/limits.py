@@ -8,9 +8,8 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import dataclass
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 LEAST_MEMORY: Final = 2 << 30  # the libraries themselves take most of one
 SECONDS: Final = 300.0

@@ -10,13 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.isolation.errors import error_of

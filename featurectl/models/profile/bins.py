@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.profile.edges import Counts, Floats
 from featurectl.models.profile.grid import CELLS, Cells, Grid, equal_cells, growing_cells
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-
-from featurectl.core.dataclass import dataclass
 
 MOST: Final = 100  # values that are counted each
 _FEW: Final = 1 << 12  # texts that are not worth a table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_instant, plural
 from featurectl.monitor.alerts.observation import RootCause
 from featurectl.monitor.checks import CheckHistory, histories_of

@@ -9,11 +9,10 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.notifiers.base import IncidentMessage, NotifierChannel, NotSentError, load_message
 from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each, silence_of

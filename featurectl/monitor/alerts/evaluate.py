@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError
 from featurectl.language.definitions.alerts import Alert
 from featurectl.monitor.alerts.incidents import AlertObservations, CauseObservation, observations_of

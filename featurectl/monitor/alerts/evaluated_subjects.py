@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.monitor.alerts.evaluate import AlertEvaluation
 from featurectl.registry.alert_state import AlertState, AlertStatus
 

@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import Alert, Metric, Operator
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, root_causes_of, root_of
 from featurectl.registry.alert_state import AffectedSubject, AlertState

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.state_machine import AlertMessage

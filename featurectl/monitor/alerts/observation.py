@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import Condition, Operator
 
 _OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {

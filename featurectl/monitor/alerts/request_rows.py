@@ -8,12 +8,12 @@ are no answers and do not count.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.operations.prediction_log.event_columns import ANSWERED, answered_at
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches
 

@@ -15,10 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import SEVERITIES, Alert, format_condition
 from featurectl.monitor.alerts.incidents import CauseObservation
 from featurectl.registry.alert_state import AffectedSubject, AlertState, MessageKind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.language.definitions.alerts import Notifier
 from featurectl.language.definitions.json_form import load_notifier

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.stop_request import StopRequest
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun, deliverer_of, look_once

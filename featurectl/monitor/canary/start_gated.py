@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.monitor.canary.lifecycle import last_canary, start_canary
 from featurectl.operations.training.asked_gates import check_gates

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US, counted, format_age, format_duration
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.significance import is_beyond, is_far

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.core.units import SECOND_US, format_age, format_duration
 from featurectl.monitor.canary.lifecycle import CanaryEvaluation, give_up, judge_seen, look_at, open_log

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.memory import give_back
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted

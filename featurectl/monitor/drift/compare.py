@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import Profile, ProfiledColumn, ProfileKind, Values

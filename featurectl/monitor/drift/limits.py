@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.models.profile.profile import SCORE, ProfileKind

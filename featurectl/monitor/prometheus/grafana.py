@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.monitor.prometheus.names import LOG_ROWS, LOG_WAITING, PREFIX, REQUESTS, SECONDS, UP
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US, format_duration
 from featurectl.language.definitions.alerts import Alert, Metric
 from featurectl.language.definitions.model import views_read

@@ -6,12 +6,12 @@ A metric of a row that has no such number is left out: it is no zero.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US
 from featurectl.monitor.alerts.data_metrics import FailureCount
 from featurectl.monitor.checks import CheckHistory

@@ -7,10 +7,9 @@ from those of workers (`stream run --port`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import MINUTE_US, format_duration
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.alerts import Alert, Condition, format_condition, is_timed

@@ -8,13 +8,12 @@ a value that is right by chance under one hypothesis is rarely so with all value
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, explains, hypotheses
 from featurectl.monitor.verify.equal import differing

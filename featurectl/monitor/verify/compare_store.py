@@ -7,14 +7,13 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 from featurectl.core.errors import TryAgainError
 from featurectl.core.frames.timestamps import INSTANT

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.offline.base import Coverage
 from featurectl.operations.views import BoundView

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.log_rows import KNOWN, TIME

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.operations.prediction_log.event_columns import answered_at
 from featurectl.operations.prediction_log.log_files import LogFile, read_batches, read_schema
 

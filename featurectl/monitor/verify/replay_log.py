@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted, moved_by

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal
-
-from featurectl.core.dataclass import dataclass
 
 Cause = Literal[
     "late row",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.monitor.verify.report import FeatureSkew
 from featurectl.monitor.verify.served_rows import ServedRows

@@ -7,13 +7,12 @@ that version gives has nothing free that could be fitted, so it goes before all 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, at_own_push

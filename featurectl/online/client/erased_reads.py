@@ -8,8 +8,8 @@ at; of who was erased before, and came back, rows and lists are answered while a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 from featurectl.online.base import Found, PushRecord
 from featurectl.online.client.push_cache import Pushes

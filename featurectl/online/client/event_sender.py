@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.registry.state import State
 
 EventValues = Mapping[str, object]  # the columns of an event, by their names

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.read import Status

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, cast
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.online.client.feature_columns import FeatureColumn
 from featurectl.online.client.read_view import ReadView

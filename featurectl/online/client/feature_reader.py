@@ -7,10 +7,10 @@ callers who wait and callers who do not share all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.units import from_us
 from featurectl.language.definitions.model import FeatureInput

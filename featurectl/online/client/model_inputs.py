@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import FLOAT64, TIMESTAMP
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us

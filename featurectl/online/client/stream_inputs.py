@@ -6,11 +6,10 @@ Nothing here reads, as in `feature_reader.py`, of which this is the part for str
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple, cast
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.client.erased_reads import SuspectLists, suspect_lists
 from featurectl.online.client.feature_columns import FeatureColumn, KeyRows

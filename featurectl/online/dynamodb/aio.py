@@ -6,9 +6,9 @@ import asyncio
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 from featurectl.online.base import Ask, Found
 from featurectl.online.dynamodb.address import no_streams, parse_address

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn
@@ -15,7 +16,6 @@ import boto3
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 from featurectl.online.dynamodb.address import DynamoAddress
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.online.base import OnlineView
 from featurectl.online.base_backend import PackedWriting

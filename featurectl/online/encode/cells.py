@@ -7,14 +7,13 @@ length that lie one row after the other already (`Ragged`). `join_pieces` puts p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-
-from featurectl.core.dataclass import dataclass
 
 Bytes = npt.NDArray[np.uint8]
 WholeNumbers = npt.NDArray[np.int64]

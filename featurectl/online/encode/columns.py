@@ -6,6 +6,7 @@ in 8 bytes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import msgpack
@@ -13,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, list_item
 from featurectl.core.frames.types import polars_dtype
 from featurectl.online.encode.cells import (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import BOOL, DATE
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT

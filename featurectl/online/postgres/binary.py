@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from psycopg import Connection, Cursor, pq
 from psycopg.adapt import Dumper
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import EncodedCells, FixedCells, Ragged, WholeNumbers, join_pieces, literal
 
 _COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no more of a header

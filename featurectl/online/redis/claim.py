@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import redis
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.base import OnlineView, Writing
 from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import INSTANT_BYTES, pack_bound, pack_instant

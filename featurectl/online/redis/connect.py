@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,7 +16,6 @@ from redis.backoff import ConstantBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.core.secrets import address_secrets, address_users, hide_repeated
 from featurectl.online.redis.checked import StrayReplyError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.answers import slot_ranges
 from featurectl.online.redis.checked import StrayReplyError
 from featurectl.online.redis.trips import RedisCommand

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import redis
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.aio import AsyncClusterReader, AsyncRedisReader
 from featurectl.online.redis.connect import StoreAddress, store_error, translated
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress

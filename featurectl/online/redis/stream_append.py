@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.connect import translated
 from featurectl.online.redis.stream_keys import list_ends

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import redis
 from redis import exceptions
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.redis.answers import read_value
 from featurectl.online.redis.checked import SENT_AT_ONCE, CheckedConnection

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import RefusedDataError, StoreError
 from featurectl.online.sqlite import stream_tables as tables

@@ -7,10 +7,10 @@ compute with them is exact.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha1
 from typing import Final, NamedTuple
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 
 MOST: Final = 2**53 - 1

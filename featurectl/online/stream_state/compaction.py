@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.stream_state.event_rows import EventRows
 from featurectl.online.stream_state.head import Head, pack_head
 from featurectl.online.stream_state.layout import AHEAD_US, MARGIN_US, ListLayout

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.stream_state.base import KnownStamps, StampRange
 
 

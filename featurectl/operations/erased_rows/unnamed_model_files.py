@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures
 from featurectl.models.golden_rows import GOLDEN
 from featurectl.models.validation_rows import VALIDATION_FORMAT

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import INT64, UNKNOWN
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.expressions.check import expression_columns

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.all_engines import open_local_engine
 from featurectl.operations.feature_tests.results import FeatureTestResult
 from featurectl.operations.feature_tests.run import run_feature_tests

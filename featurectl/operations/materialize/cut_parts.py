@@ -7,11 +7,11 @@ merged) are none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_iso
 from featurectl.engines.base import BucketedRows, Prepared

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_iso
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage

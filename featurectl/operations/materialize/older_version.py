@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_iso, plural
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage, OfflineTable

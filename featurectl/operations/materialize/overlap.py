@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.budget import VALUE_BYTES, buckets_that_fit
 from featurectl.engines.merge import merged

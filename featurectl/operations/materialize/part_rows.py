@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, reduce
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, format_iso, united
 from featurectl.engines.base import PartsSeen, Piece, Prepared
 from featurectl.engines.spans import NOT_COUNTED, NOTHING_READ, PartRows

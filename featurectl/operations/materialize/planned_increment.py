@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_other_definition, has_other_form, lacking_inputs

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress
 from featurectl.engines.base import BucketedRows, Piece
 from featurectl.sources.base import SourceReader

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.merge import merged
 from featurectl.offline.base import OfflineTable

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.units import format_instant, instant_us
 from featurectl.engines.base import EventPiece, FrameScan

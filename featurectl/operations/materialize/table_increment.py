@@ -6,10 +6,9 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import united
 from featurectl.engines.base import ERASED, BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import format_bytes, format_count, format_instant, format_iso
 from featurectl.identity.facts.models import SELECT, input_fact, model_facts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import CheckFailedError, DataError
 from featurectl.identity.fingerprint import feature_fingerprints
 from featurectl.language.definitions.json_form import load_model, load_untyped_view, load_view

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
-
-from featurectl.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, TryAgainError, UsageError
 from featurectl.core.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.core.units import moved_by

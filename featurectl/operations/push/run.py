@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import polars_dtype

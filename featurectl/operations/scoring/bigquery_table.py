@@ -7,13 +7,13 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.temporary_folders import temporary_folder

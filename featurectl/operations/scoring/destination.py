@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import write_failure
 from featurectl.core.errors import UsageError
 from featurectl.operations.outputs.all_output_formats import FORMATS, check_columns

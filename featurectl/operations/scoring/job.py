@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_instant, plural

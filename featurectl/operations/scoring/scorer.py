@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.types import finite
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model, ModelInput

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,6 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import missing_driver
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.secrets import hide_address_secrets

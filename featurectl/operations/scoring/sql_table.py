@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -14,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import driver_fault, missing_driver
 from featurectl.core.errors import FeaturectlError, StoreError, UsageError
 from featurectl.core.secrets import hide_address_secrets

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.engines.clocks import AVAILABLE, EVENT, clocked, select_columns, typed_tree
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.source import Source

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.golden_rows import GOLDEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.memory import give_back
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom

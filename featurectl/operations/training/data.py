@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, FeaturectlError, StoreError, UsageError
 from featurectl.core.units import counted, format_count, parse_instant, plural

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.frames.timestamps import INSTANT, midnights

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from math import ceil
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US
 from featurectl.language.commands.read import ReadCommand, read_command
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources

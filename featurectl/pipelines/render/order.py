@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.repo import Repo
@@ -40,7 +39,7 @@ class RenderOrder:
     out: Path | None = None
     is_folder: bool = False
     is_check: bool = False
-    places: SitePlaces = SitePlaces()
+    places: SitePlaces = field(default_factory=SitePlaces)
 
 
 def render_pipelines(order: RenderOrder) -> Rendering:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.pipelines import Deployment, Pipeline
 
 PROGRAM: Final = "featurectl"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import parse_duration
 from featurectl.language.commands.read import ReadCommand, read_command
 from featurectl.language.definitions.pipelines import Deployment

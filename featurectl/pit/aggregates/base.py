@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.arrays import Bools, Ints, Numbers
 from featurectl.pit.fold import Fold, FoldState
 from featurectl.pit.lanes import LaneRanges

@@ -7,11 +7,11 @@ values lie together in ascending order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.pit.aggregates.base import blank, column_of, count_rows, number_of
 from featurectl.pit.aggregates.distinct_of_long import count_different, mostly_one
 from featurectl.pit.aggregates.lists import lists_of

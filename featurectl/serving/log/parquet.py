@@ -25,10 +25,10 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.host import HOST
 from featurectl.core.units import from_us
 from featurectl.offline.open_plain_files import open_loose

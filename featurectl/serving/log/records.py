@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.client.feature_columns import FeatureColumns
 from featurectl.serving.project.canary import CanaryAssignment
 from featurectl.serving.project.served_model import ServedModel

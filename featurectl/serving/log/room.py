@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import moved_by
 from featurectl.offline.plain_files import LooseFiles
 

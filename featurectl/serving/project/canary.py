@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.online.client.coerce import Coercion, reader_of
 from featurectl.online.client.feature_columns import FeatureColumns

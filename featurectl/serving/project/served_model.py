@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.models.served_model import ServedRuntime
 from featurectl.online.client.model_inputs import InputReader
 from featurectl.registry.state import ModelVersion

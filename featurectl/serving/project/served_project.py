@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.core.dataclass import dataclass
 from featurectl.serving.context import ServerContext
 from featurectl.serving.settings import ServeSettings
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.core.dataclass import dataclass
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import PREDICT, Echo, PredictBody
 from featurectl.serving.http.problems import Refused

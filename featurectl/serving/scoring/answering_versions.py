@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.serving.project.canary import CanaryAssignment, Role, ServedCanary
 from featurectl.serving.project.served_model import ServedModel
 

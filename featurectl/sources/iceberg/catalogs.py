@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -18,7 +19,6 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from sqlalchemy.orm import Session as SqlSession
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.object_store import CONNECT_S, READ_S
 from featurectl.sources.iceberg.azure_files import AzureFiles, is_in_azure

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from pyiceberg.exceptions import NotInstalledError, RESTError, ValidationError
@@ -14,7 +15,6 @@ from requests.exceptions import ConnectionError as HttpConnectionError
 from requests.exceptions import RequestException, Timeout
 from sqlalchemy.exc import NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import driver_fault, missing_driver
 from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.core.object_store import without_secrets

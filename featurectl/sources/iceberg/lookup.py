@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,6 @@ from pyiceberg.table import Table
 from pyiceberg.typedef import Properties
 from requests.exceptions import RequestException
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import shown_location

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import polars as pl
 from pyiceberg.table import FileScanTask
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.source import IcebergName

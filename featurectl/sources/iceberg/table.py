@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +13,6 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import DataScan, FileScanTask, Table
 from pyiceberg.table.snapshots import Snapshot
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import polars_options
 from featurectl.sources.iceberg.failures import IcebergFailures
 from featurectl.sources.iceberg.history import appended_files, files_of, sequence_numbers

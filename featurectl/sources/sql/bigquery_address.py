@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.nearest import did_you_mean
 
 PARAMETERS: Final = (

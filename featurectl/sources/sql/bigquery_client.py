@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import missing_driver
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.postgres import NO_ANSWER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,6 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.spill import spill_folder
 from featurectl.sources.since import asks_since, with_since

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import FULL_HINT, is_full
 from featurectl.core.errors import StoreError
 from featurectl.sources.sql.rows import Types, joint_schema, merge_chunks

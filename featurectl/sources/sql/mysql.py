@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from featurectl.core import postgres
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.postgres import NO_ANSWER, probe_seconds
 from featurectl.sources.begun_again import ConnectionCutError

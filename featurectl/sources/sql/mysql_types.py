@@ -6,11 +6,11 @@ The server sends texts. They are made what they are column by column: PyMySQL wo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.sources.sql.rows import Types

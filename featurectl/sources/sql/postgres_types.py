@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.sources.sql.arrow_columns import read_column, storage, times_of_day, within_years
 from featurectl.sources.sql.rows import NO_DECIMAL, Types, json_text
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import driver_fault, missing_driver
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.secrets import hide_address_secrets

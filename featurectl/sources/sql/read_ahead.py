@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 from typing import Final, Generic, TypeVar
-
-from featurectl.core.dataclass import dataclass
 
 _ASK_S: Final = 0.05  # so often a thread that can't give a batch looks whether it is wanted still
 _END_S: Final = 2.0  # a driver that does not end its call by then is left alone

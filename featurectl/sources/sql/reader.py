@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,6 @@ from weakref import finalize
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.units import moved_by
 from featurectl.engines.base import RowStream

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
-
-from featurectl.core.dataclass import dataclass
 
 _SQL: Final = "adbc.snowflake.sql."
 _CLIENT: Final = f"{_SQL}client_option."

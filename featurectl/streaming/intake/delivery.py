@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError, TryAgainError, UsageError
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.source import Source

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.predictions import PredictorFactory
 from featurectl.streaming.run import StopSignal

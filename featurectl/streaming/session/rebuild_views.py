@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError, UsageError
 from featurectl.language.stream_places import check_streams_run
 from featurectl.registry.applied import not_applied

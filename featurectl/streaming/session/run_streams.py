@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.stop_request import StopRequest
 from featurectl.language.stream_places import check_streams_run

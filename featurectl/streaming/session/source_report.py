@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from featurectl.core.dataclass import dataclass
 from featurectl.streaming.predictions import PredictionCounts, united_counts
 from featurectl.streaming.worker_counts import WorkerCounts
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.source import Source
 from featurectl.language.stream_places import topic_address

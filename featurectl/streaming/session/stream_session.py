@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.source import Source
@@ -67,7 +67,7 @@ class SessionSetting:
     say: Callable[[str, str], None]
     once: bool = False
     predictors: PredictorFactory | None = None
-    limits: TakeLimits = TakeLimits()
+    limits: TakeLimits = field(default_factory=TakeLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ the events may have stopped, or others than this worker may be behind.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_age
 from featurectl.online.future_pushes import tell_ahead
 from featurectl.streaming.session.source_report import SourceReport

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.future_pushes import is_ahead
 from featurectl.streaming.predictions import PredictionCounts
 from featurectl.streaming.session.source_report import SourceReport

@@ -14,13 +14,12 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import CheckFailedError, DataError, FeaturectlError, StoreError, TryAgainError, UsageError
 from featurectl.core.stop_request import StopRequest
 from featurectl.streaming.run import StopSignal

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
-
-from featurectl.core.dataclass import dataclass
 
 StreamVerdict = Literal["OK", "WARN", "STALE", "ERROR", "OFF"]
 ViewPlace = Literal["online", "being made", "being made anew", "not online"]

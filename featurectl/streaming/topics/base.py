@@ -12,10 +12,8 @@ Offsets lie close to each other in SQLite and Kafka (which spends some on the ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Protocol
-
-from featurectl.core.dataclass import dataclass
 
 Record = tuple[bytes | None, bytes]  # the key, None where it has none, and the value of a message to be sent
 LEASE_S: Final = 4.0

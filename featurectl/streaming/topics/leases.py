@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import LEASE_S, Division, GroupReader
 

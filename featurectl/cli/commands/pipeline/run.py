@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,7 +14,6 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import RunningError, UsageError
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,7 +12,6 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import MOST_PORT
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

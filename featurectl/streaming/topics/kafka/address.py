@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from confluent_kafka import KafkaError, KafkaException
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.core.secrets import address_secrets, address_users, hide_repeated
 

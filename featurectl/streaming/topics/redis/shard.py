@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import MessageBatch, RemovedMessages, Watermarks
 from featurectl.streaming.topics.faults import RetentionError, TopicRestartedError

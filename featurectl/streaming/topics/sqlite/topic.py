@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Final
-
-from featurectl.core.dataclass import dataclass
 
 _FIND: Final = (
     "select id, incarnation, (select count(*) from partitions where topic = topics.id) from topics where name = ?"
